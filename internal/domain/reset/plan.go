@@ -1,0 +1,335 @@
+package reset
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/paperclip-nas/paperclip/internal/domain/nas"
+)
+
+// Plan is what a reset will do to one NAS, in words that are shown before it
+// is accepted (promise 4). Its JSON names are those of `paperclip plan --json`.
+type Plan struct {
+	Device        string   `json:"device"`
+	Mode          Mode     `json:"mode"`
+	Scope         Scope    `json:"scope,omitempty"`
+	Administrator string   `json:"administrator,omitempty"`
+	Changes       []Change `json:"changes"`
+	Keeps         []string `json:"keeps"`
+	Losses        []string `json:"losses"`
+	Interrupts    []string `json:"interrupts"`
+	NotCovered    []string `json:"not_covered"`
+	Takes         string   `json:"takes"`
+	Needs         []string `json:"needs"`
+}
+
+// Change is one setting that will be different afterwards.
+type Change struct {
+	ID      nas.Effect `json:"id"`
+	Setting string     `json:"setting"`
+	From    string     `json:"from"`
+	To      string     `json:"to"`
+}
+
+// Request is what somebody asks for.
+type Request struct {
+	Device        string // its name, for the reader
+	Mode          Mode
+	Scope         Scope
+	Administrator string // whose password is replaced; may be empty in a plan that only informs
+}
+
+// Coverage says of each effect whether this NAS can carry it out: what the
+// adapters found. An effect that is absent has no adapter here.
+type Coverage map[nas.Effect]Found
+
+// Found is what an adapter found on the system.
+type Found struct {
+	Present bool
+	What    string // "shadow file", "systemd-networkd 252"
+	Why     string // why not, where Present is false
+}
+
+// Hash names the plan that was shown, so that what is accepted is what was
+// seen: hex SHA-256 of its JSON.
+func (p Plan) Hash() string {
+	b, err := json.Marshal(p)
+	if err != nil { // a Plan is strings all through
+		panic(fmt.Sprintf("reset: plan cannot be written: %v", err))
+	}
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:])
+}
+
+// Build works out the plan for one NAS from its real settings.
+func Build(r Request, s nas.Settings, covered Coverage) Plan {
+	if r.Mode == Hard {
+		r.Scope = ""
+	}
+	p := Plan{
+		Device: r.Device, Mode: r.Mode, Scope: r.Scope, Administrator: r.Administrator,
+		Changes: []Change{}, Keeps: []string{}, Losses: []string{}, Interrupts: []string{}, NotCovered: []string{}, Needs: []string{},
+	}
+	for _, e := range Effects(r.Mode, r.Scope) {
+		f, known := covered[e]
+		switch {
+		case known && f.Present:
+			p.add(e, s, r.Administrator)
+		case known:
+			p.NotCovered = append(p.NotCovered, fmt.Sprintf("%s (%s): %s", e.Setting(), e, f.Why))
+		default:
+			p.NotCovered = append(p.NotCovered, fmt.Sprintf("%s (%s): nothing of the kind is managed on this NAS", e.Setting(), e))
+		}
+	}
+	p.Keeps = keeps(r, s)
+	p.Takes = takes(p)
+	if SetsPassword(r.Mode, r.Scope) {
+		p.Needs = append(p.Needs, "a new password of at least 15 characters")
+	}
+	p.Needs = append(p.Needs, "somebody at the NAS: the reset button held for 4 seconds, and the code that it beeps")
+	return p
+}
+
+func (p *Plan) add(e nas.Effect, s nas.Settings, administrator string) {
+	before, after := Describe(e, s, administrator), Describe(e, Apply(e, s, administrator), administrator)
+	if e == nas.E1 {
+		who := administrator
+		if who == "" {
+			who = "the administrator that you choose"
+		}
+		before, after = who+": the password of now", who+": the new password that you choose; every session of that account is ended"
+	}
+	if before == after {
+		return
+	}
+	p.Changes = append(p.Changes, Change{ID: e, Setting: e.Setting(), From: before, To: after})
+	p.Losses = append(p.Losses, losses(e, s)...)
+	p.Interrupts = append(p.Interrupts, interrupts(e)...)
+}
+
+// Describe puts the part of the settings that effect e is about into words.
+func Describe(e nas.Effect, s nas.Settings, administrator string) string {
+	switch e {
+	case nas.E1:
+		return administrator
+	case nas.E2:
+		return onOff(s.Guest != nil && s.Guest.Enabled)
+	case nas.E3:
+		if s.Ports == nil {
+			return "not managed"
+		}
+		d := fmt.Sprintf("HTTP %d, HTTPS %d", s.Ports.HTTP, s.Ports.HTTPS)
+		if s.Ports.ForceHTTPS {
+			d += ", HTTP always sent to HTTPS"
+		}
+		return d
+	case nas.E4:
+		return each(s.Interfaces, func(in nas.Interface) string { return in.Name + ": " + describeAddresses(in) })
+	case nas.E5:
+		return each(s.Interfaces, func(in nas.Interface) string {
+			return fmt.Sprintf("%s: MTU %d", in.Name, mtu(in))
+		})
+	case nas.E6:
+		return onOff(s.PPPoE != nil && s.PPPoE.Enabled)
+	case nas.E7:
+		return each(s.Bonds, func(b nas.Bond) string {
+			return fmt.Sprintf("%s of %s: %s", b.Name, strings.Join(b.Members, " and "), onOff(b.Enabled))
+		})
+	case nas.E8:
+		return onOff(s.AutoBlock != nil && s.AutoBlock.Enabled)
+	case nas.E9:
+		return onOff(s.Firewall != nil && s.Firewall.Enabled)
+	case nas.E10:
+		return member(s.HighAvailability)
+	case nas.E11:
+		return member(s.VirtualMachines)
+	case nas.E12:
+		return each(s.EncryptedFolders, describeFolder)
+	case nas.E13:
+		a, _ := s.Account(administrator)
+		return onOff(a.SecondFactor)
+	}
+	return ""
+}
+
+func describeAddresses(in nas.Interface) string {
+	switch in.Method {
+	case nas.DHCP:
+		return "address from DHCP"
+	case nas.Static:
+		parts := []string{"static"}
+		for _, a := range in.Addresses {
+			parts = append(parts, a.String())
+		}
+		if in.Gateway != "" {
+			parts = append(parts, "gateway "+in.Gateway)
+		}
+		if len(in.DNS) > 0 {
+			parts = append(parts, "DNS "+strings.Join(in.DNS, " "))
+		}
+		return strings.Join(parts, " ")
+	case nas.LinkLocal:
+		return "link-local address only"
+	default:
+		return "not configured"
+	}
+}
+
+func describeFolder(f nas.EncryptedFolder) string {
+	d := f.Name + ": closed"
+	if f.Mounted {
+		d = f.Name + ": open"
+	}
+	if f.MountOnStart {
+		d += ", opened at start"
+	}
+	if f.KeySealed {
+		d += ", key kept on the NAS"
+	}
+	return d
+}
+
+func mtu(in nas.Interface) int {
+	if in.MTU == 0 {
+		return standardMTU
+	}
+	return in.MTU
+}
+
+func member(m *nas.Membership) string {
+	if m == nil || !m.Member {
+		return "not a member"
+	}
+	return "member of " + m.Cluster
+}
+
+func onOff(on bool) string {
+	if on {
+		return "on"
+	}
+	return "off"
+}
+
+func each[T any](items []T, describe func(T) string) string {
+	parts := make([]string, len(items))
+	for i, it := range items {
+		parts[i] = describe(it)
+	}
+	return strings.Join(parts, "; ")
+}
+
+// losses are what cannot be had back from the NAS afterwards.
+func losses(e nas.Effect, s nas.Settings) []string {
+	switch e {
+	case nas.E4:
+		return []string{"the addresses that were set by hand: this plan and the receipt name them, so that they can be put back"}
+	case nas.E10:
+		return []string{"this NAS's place in the high-availability cluster"}
+	case nas.E11:
+		return []string{"this NAS's place in the virtual machine cluster"}
+	case nas.E12:
+		var out []string
+		for _, f := range s.EncryptedFolders {
+			if f.KeySealed && !f.KeepKey {
+				out = append(out, fmt.Sprintf("the key of %s that is kept on the NAS: without its passphrase the folder cannot be opened again", f.Name))
+			}
+		}
+		return out
+	}
+	return nil
+}
+
+// interrupts are what stops for a moment (D12).
+func interrupts(e nas.Effect) []string {
+	switch e {
+	case nas.E1:
+		return []string{"sessions of the administrator whose password is replaced"}
+	case nas.E3:
+		return []string{"this NAS's own management pages"}
+	case nas.E4, nas.E5, nas.E6, nas.E7:
+		return []string{"everything that uses the network, while " + e.Setting() + " change"}
+	case nas.E12:
+		return []string{"access to encrypted folders, until their passphrase is typed"}
+	}
+	return nil
+}
+
+func keeps(r Request, s nas.Settings) []string {
+	out := []string{"every file on every volume: no reset writes to a volume (D6)"}
+	if others := otherAccounts(s, r.Administrator); len(others) > 0 {
+		out = append(out, "the accounts and passwords of "+strings.Join(others, ", "))
+	} else {
+		out = append(out, "every other account and its password")
+	}
+	out = append(out, "shares and their permissions")
+	effects := Effects(r.Mode, r.Scope)
+	for _, e := range nas.Effects() {
+		if e == nas.E1 || e == nas.E13 || slices.Contains(effects, e) || !present(e, s) {
+			continue
+		}
+		out = append(out, e.Setting()+": "+Describe(e, s, r.Administrator))
+	}
+	if slices.Contains(effects, nas.E8) && s.AutoBlock != nil {
+		out = append(out, fmt.Sprintf("the list of blocked addresses (%d)", len(s.AutoBlock.Blocked)))
+	}
+	if slices.Contains(effects, nas.E9) && s.Firewall != nil {
+		out = append(out, fmt.Sprintf("the firewall's rules (%d), switched off", s.Firewall.Rules))
+	}
+	if !slices.Contains(effects, nas.E1) {
+		out = append(out, "every password")
+	}
+	if a, ok := s.Account(r.Administrator); ok && a.SecondFactor {
+		out = append(out, r.Administrator+"'s second factor: taking it away needs a second proof")
+	}
+	return out
+}
+
+func otherAccounts(s nas.Settings, administrator string) []string {
+	var out []string
+	for _, a := range s.Accounts {
+		if a.Name != administrator {
+			out = append(out, a.Name)
+		}
+	}
+	return out
+}
+
+// present reports whether the NAS has the part that e is about.
+func present(e nas.Effect, s nas.Settings) bool {
+	switch e {
+	case nas.E2:
+		return s.Guest != nil
+	case nas.E3:
+		return s.Ports != nil
+	case nas.E4, nas.E5:
+		return len(s.Interfaces) > 0
+	case nas.E6:
+		return s.PPPoE != nil
+	case nas.E7:
+		return len(s.Bonds) > 0
+	case nas.E8:
+		return s.AutoBlock != nil
+	case nas.E9:
+		return s.Firewall != nil
+	case nas.E10:
+		return s.HighAvailability != nil
+	case nas.E11:
+		return s.VirtualMachines != nil
+	case nas.E12:
+		return len(s.EncryptedFolders) > 0
+	}
+	return len(s.Accounts) > 0
+}
+
+func takes(p Plan) string {
+	for _, c := range p.Changes {
+		if c.ID == nas.E4 || c.ID == nas.E7 {
+			return "seconds; the NAS may then be at another address"
+		}
+	}
+	return "seconds; no restart"
+}
