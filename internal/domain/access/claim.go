@@ -250,6 +250,7 @@ func (c *Claim) GrantTries() bool {
 		return false
 	}
 	c.allowed = c.failures + c.rules.Grant
+	c.turn = "" // who failed least goes first with the new tries
 	return true
 }
 

@@ -1,0 +1,82 @@
+package catalog_test
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/paperclip-nas/paperclip/internal/domain/access"
+	"github.com/paperclip-nas/paperclip/internal/domain/catalog"
+)
+
+func TestEveryProblemIsUsable(t *testing.T) {
+	seen := map[catalog.ID]bool{}
+	for _, p := range catalog.Problems() {
+		if !regexp.MustCompile(`^[a-z][a-z0-9_]*$`).MatchString(string(p.ID)) || seen[p.ID] {
+			t.Errorf("id %q is malformed or given twice", p.ID)
+		}
+		seen[p.ID] = true
+		if p.Exit < catalog.Failed || p.Exit > catalog.InPart {
+			t.Errorf("%s: exit %d is not one of design.md's", p.ID, p.Exit)
+		}
+		if strings.TrimSpace(p.Text) == "" {
+			t.Errorf("%s says nothing", p.ID)
+		}
+	}
+}
+
+// Every refusal of a claim and of a password has words of its own.
+func TestRefusalsHaveWords(t *testing.T) {
+	for _, r := range []access.Refusal{access.ClaimClosed, access.NotYourTurn, access.TooMany, access.NoSession, access.SessionSpent, access.TriesSpent, access.ClaimTaken, access.NotProved, access.AlreadyProved} {
+		if p := catalog.New(catalog.ID(r)); strings.Contains(p.Text, "no words yet") {
+			t.Errorf("refusal %s is not in the catalogue", r)
+		}
+	}
+	for _, r := range []access.PasswordRefusal{access.PasswordShort, access.PasswordLong, access.PasswordUnusable, access.PasswordGuessed} {
+		if p := catalog.New(catalog.ID(r)); strings.Contains(p.Text, "no words yet") {
+			t.Errorf("refusal %s is not in the catalogue", r)
+		}
+	}
+}
+
+// An entry without source and confidence, or that claims hardware, fails (C1).
+func TestEveryFactHasSourceAndConfidence(t *testing.T) {
+	seen := map[catalog.ID]bool{}
+	for _, f := range catalog.Facts() {
+		if seen[f.ID] || f.ID == "" {
+			t.Errorf("fact id %q is empty or given twice", f.ID)
+		}
+		seen[f.ID] = true
+		if f.Source == "" || !strings.Contains("ABCI", string(f.Confidence)) || f.Confidence == "" {
+			t.Errorf("%s has no source or confidence", f.ID)
+		}
+		if strings.Contains(f.Text+f.Source, "tested on hardware") {
+			t.Errorf("%s claims hardware; nothing was tested on any yet", f.ID)
+		}
+		if f.Vendor == "" || f.Models == "" || f.Firmware == "" || f.Text == "" {
+			t.Errorf("%s is incomplete: %+v", f.ID, f)
+		}
+	}
+}
+
+func TestProblemsTravelInErrorChains(t *testing.T) {
+	cause := errors.New("disk on fire")
+	err := fmt.Errorf("while accepting: %w", catalog.New("preflight_failed", "no space").Because(cause))
+	if !errors.Is(err, catalog.New("preflight_failed")) || !errors.Is(err, cause) {
+		t.Fatal("the chain is broken")
+	}
+	if got := catalog.ExitOf(err); got != catalog.Failed {
+		t.Fatalf("exit %d", got)
+	}
+	if strings.Contains(catalog.AsProblem(err).Error(), "on fire") {
+		t.Fatal("a cause is shown to a person")
+	}
+	if catalog.ExitOf(nil) != catalog.Done || catalog.ExitOf(cause) != catalog.Failed {
+		t.Fatal("exit of plain errors")
+	}
+	if p := catalog.New("target_unknown"); strings.Contains(p.Text, "%") {
+		t.Fatalf("a missing detail shows: %q", p.Text)
+	}
+}

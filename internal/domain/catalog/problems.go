@@ -1,0 +1,80 @@
+package catalog
+
+// Rows are: id, exit status, what happened, what it means, what to do.
+
+func commonProblems() []Problem {
+	return []Problem{
+		{ID: "internal", Exit: Failed, Text: "Something went wrong inside Paperclip.", Meaning: "Nothing was changed by this step.", WhatToDo: "Try again; if it happens again, report it with the log."},
+		{ID: "not_yet", Exit: Failed, Text: "Not yet: %s is not built in this version.", Meaning: "Nothing was done.", WhatToDo: "The README says what works today."},
+		{ID: "usage", Exit: WrongUse, Text: "%s", WhatToDo: "Run the command with --help to see what it takes."},
+		{ID: "interrupted", Exit: Failed, Text: "Interrupted.", Meaning: "What was accepted by the NAS goes on there by itself; everything else is as it was."},
+		{ID: "bad_message", Exit: Failed, Text: "A message could not be understood: %s.", Meaning: "It was thrown away and nothing was changed."},
+	}
+}
+
+func claimProblems() []Problem {
+	return []Problem{
+		{ID: "claim_closed", Exit: Refused, Text: "No claim is open on this NAS.", Meaning: "Nothing was changed; the passwords of before still work.", WhatToDo: "Hold the reset button for 4 seconds, until it beeps once, and let go."},
+		{ID: "claim_taken", Exit: Refused, Text: "Somebody else has already proved to be at this NAS.", Meaning: "Only one person can go through a claim.", WhatToDo: "If that was not you or yours, hold the button longer than 10 seconds: the claim closes and nothing is changed."},
+		{ID: "not_your_turn", Exit: Refused, Text: "Somebody else is typing a code just now.", Meaning: "Turns last at most two minutes.", WhatToDo: "Wait a moment; it goes on by itself."},
+		{ID: "too_many_sessions", Exit: Refused, Text: "Too many are trying at once.", Meaning: "Nothing was changed.", WhatToDo: "Wait a minute, or close the claim by holding the button longer than 10 seconds and open a new one."},
+		{ID: "no_such_session", Exit: Refused, Text: "This conversation with the NAS has ended.", WhatToDo: "Start again; if the claim has closed, press the button again."},
+		{ID: "session_spent", Exit: Refused, Text: "That were five wrong codes.", Meaning: "This conversation takes no more.", WhatToDo: "Start again and listen to the code anew: four groups of 1 to 6 beeps."},
+		{ID: "tries_spent", Exit: Refused, Text: "Too many wrong codes were tried in this claim.", Meaning: "The NAS takes no more until somebody at it says so.", WhatToDo: "Press the reset button briefly: it says a fresh code and takes five more tries."},
+		{ID: "presence_not_shown", Exit: Refused, Text: "The NAS does not know yet that you are with it.", Meaning: "Until then it shows no settings and no names.", WhatToDo: "Type the code that it beeps."},
+		{ID: "already_proved", Exit: Refused, Text: "Presence is already proved.", WhatToDo: "Go on with the next step."},
+		{ID: "wrong_code", Exit: Refused, Text: "That is not the code that this NAS says.", Meaning: "Or the device you are talking to is not the one that beeps. Nothing secret was sent.", WhatToDo: "Listen again: four groups of 1 to 6 beeps. A short press on the button says a fresh code."},
+		{ID: "off_link", Exit: Refused, Text: "A claim can only be used from the same network as the NAS.", Meaning: "The request came from elsewhere, or through a VPN.", WhatToDo: "Use a computer on the network that the NAS is plugged into."},
+		{ID: "unknown_administrator", Exit: Refused, Text: "There is no administrator called %s on this NAS.", Meaning: "Nothing was changed.", WhatToDo: "Choose one from the list."},
+		{ID: "plan_changed", Exit: Refused, Text: "The NAS's settings changed since the plan was shown.", Meaning: "What is accepted must be what was seen. Nothing was changed.", WhatToDo: "Look at the new plan and accept that."},
+		{ID: "password_short", Exit: Refused, Text: "The new password is too short.", Meaning: "Nothing was changed.", WhatToDo: "Use at least 15 characters; four or five unrelated words do well."},
+		{ID: "password_long", Exit: Refused, Text: "The new password is too long.", Meaning: "Nothing was changed.", WhatToDo: "Use at most 128 characters."},
+		{ID: "password_unusable", Exit: Refused, Text: "The new password has a character that cannot be typed at a sign-in.", Meaning: "Nothing was changed.", WhatToDo: "Leave out line breaks and control characters."},
+		{ID: "password_guessed", Exit: Refused, Text: "The new password is among those that are tried first.", Meaning: "Nothing was changed.", WhatToDo: "Add something that is yours alone."},
+		{ID: "sign_in_failed", Exit: Refused, Text: "The NAS did not accept that name and password.", Meaning: "It does not say which of the two was wrong.", WhatToDo: "Check both; a claim helps where the password is lost."},
+		{ID: "sign_in_later", Exit: Refused, Text: "Too many sign-ins failed from here.", Meaning: "The NAS waits longer after each failure, and never locks for good.", WhatToDo: "Wait %s and try once."},
+		{ID: "busy", Exit: Refused, Text: "The NAS is in the middle of a reset.", Meaning: "It goes to its end by itself, whatever happens.", WhatToDo: "Wait until it is done."},
+	}
+}
+
+func deviceProblems() []Problem {
+	return []Problem{
+		{ID: "config_invalid", Exit: WrongUse, Text: "The configuration file cannot be used: %s.", Meaning: "paperclipd does not start with a setting it does not understand. Nothing was changed.", WhatToDo: "Correct that line; `paperclipd doctor` checks the file."},
+		{ID: "port_in_use", Exit: Failed, Text: "Port %s is in use by another program.", Meaning: "The device page cannot be served there. Nothing was changed.", WhatToDo: "Stop the other program, or set another port in ports.toml."},
+		{ID: "unsupported_system", Exit: Failed, Text: "This system is not supported: %s.", Meaning: "paperclipd runs where it was tested: Debian 12 and 13 with systemd. Nothing was changed.", WhatToDo: "See the list of supported systems in the README."},
+		{ID: "half_state", Exit: Failed, Text: "The journal of a reset is damaged in both copies.", Meaning: "A reset was accepted and its record cannot be read, so the settings may be half old and half new. SSH, SMB and web stay shut; the console is open.", WhatToDo: "Sign in at the console and read `paperclipd status`."},
+		{ID: "step_failed", Exit: Failed, Text: "The setting could not be changed: %s.", Meaning: "Everything was put back as it was; the old password works.", WhatToDo: "See the log for the step; `paperclipd doctor` says what each part finds."},
+		{ID: "third_value", Exit: Failed, Text: "Something else changed %s meanwhile.", Meaning: "It was left as it is now, and everything else was put back.", WhatToDo: "Start again; the new plan shows the setting as it is now."},
+		{ID: "no_way_in_left", Exit: Refused, Text: "That would leave no administrator able to sign in.", Meaning: "It was refused; nothing was changed.", WhatToDo: "Choose an administrator to keep."},
+		{ID: "preflight_failed", Exit: Failed, Text: "The reset was not begun: %s.", Meaning: "Nothing was changed.", WhatToDo: "`paperclipd doctor` says what is missing."},
+		{ID: "core_unreachable", Exit: Failed, Text: "The part of paperclipd that holds the keys does not answer.", WhatToDo: "Check `systemctl status paperclipd-core`."},
+		{ID: "vendor_profile", Exit: WrongUse, Text: "The button profile %s acts at once and leaves blank or printed passwords.", Meaning: "paperclipd does not do that.", WhatToDo: "Use the profile paperclip."},
+		{ID: "no_button", Exit: Failed, Text: "No reset button was found: %s.", Meaning: "Without it a claim cannot be opened at the device.", WhatToDo: "Name its device in paperclip.toml, [panel] button."},
+		{ID: "not_root", Exit: WrongUse, Text: "%s needs root.", WhatToDo: "Run it with sudo."},
+	}
+}
+
+func ownerProblems() []Problem {
+	return []Problem{
+		{ID: "none_found", Exit: NotFound, Text: "No NAS answered.", Meaning: "It may be off, on another network, or a firewall on this computer keeps the answers out.", WhatToDo: "Check its power and network light, and that this computer is on the same network; or give its address."},
+		{ID: "target_unknown", Exit: NotFound, Text: "No NAS here is called %s.", WhatToDo: "`paperclip find` lists what answers."},
+		{ID: "target_ambiguous", Exit: WrongUse, Text: "More than one NAS fits %s.", Meaning: "Nothing was done.", WhatToDo: "Give its MAC address or serial number, as on its label."},
+		{ID: "no_terminal", Exit: WrongUse, Text: "This needs somebody to ask, and there is no terminal.", Meaning: "Nothing was done.", WhatToDo: "%s"},
+		{ID: "identity_mismatch", Exit: Refused, Text: "This is not the NAS that was known by this name: its key is another one.", Meaning: "Somebody may be pretending to be your NAS. Nothing secret was sent.", WhatToDo: "If the NAS was really replaced or its system reinstalled, forget the old key with care: compare the key id with the one on its console."},
+		{ID: "identity_unknown", Exit: Refused, Text: "Who this NAS is has not been proved.", Meaning: "No password is sent to a device whose identity was not verified.", WhatToDo: "Prove it by a claim: press its button and type the code it beeps."},
+		{ID: "unreachable", Exit: Failed, Text: "The NAS at %s does not answer.", Meaning: "It may have another address now, or be restarting.", WhatToDo: "Run `paperclip find`."},
+		{ID: "not_verified", Exit: InPart, Text: "The reset was carried out, but it could not be shown that it worked: %s.", Meaning: "Do not rely on the new password yet.", WhatToDo: "Try to sign in; if it fails, run rescue again."},
+		{ID: "data_changed", Exit: InPart, Text: "%s files on the volumes are not as they were.", Meaning: "A reset must never do that.", WhatToDo: "Keep the receipt, and compare with a backup."},
+		{ID: "plan_needs_proof", Exit: Refused, Text: "This NAS shows its settings only to its owner.", Meaning: "A plan is made from real settings, which a stranger is not shown.", WhatToDo: "Open a claim with its button: `paperclip rescue` shows the plan before anything is changed."},
+		{ID: "receipt_invalid", Exit: Failed, Text: "This is not a valid receipt: %s.", Meaning: "It was altered, or was never signed by a NAS.", WhatToDo: "Get it again from the NAS."},
+		{ID: "receipt_unreadable", Exit: WrongUse, Text: "The receipt could not be read: %s."},
+		{ID: "resume_unknown", Exit: WrongUse, Text: "There is no rescue %s to go on with.", WhatToDo: "Start a new one without --resume."},
+		{ID: "file_unusable", Exit: WrongUse, Text: "The file cannot be used: %s.", Meaning: "Nothing was done."},
+	}
+}
+
+func labProblems() []Problem {
+	return []Problem{
+		{ID: "lab_failed", Exit: Failed, Text: "The lab could not be started: %s.", Meaning: "The lab's virtual NAS run on this computer only; nothing else was touched."},
+	}
+}
