@@ -50,6 +50,12 @@ func deviceProblems() []Problem {
 		{ID: "core_unreachable", Exit: Failed, Text: "The part of paperclipd that holds the keys does not answer.", WhatToDo: "Check `systemctl status paperclipd-core`."},
 		{ID: "vendor_profile", Exit: WrongUse, Text: "The button profile %s acts at once and leaves blank or printed passwords.", Meaning: "paperclipd does not do that.", WhatToDo: "Use the profile paperclip."},
 		{ID: "no_button", Exit: Failed, Text: "No reset button was found: %s.", Meaning: "Without it a claim cannot be opened at the device.", WhatToDo: "Name its device in paperclip.toml, [panel] button."},
+		{ID: "unknown_host", Exit: Refused, Text: "This NAS does not go by that name.", Meaning: "A page elsewhere may be trying to reach it through your browser. Nothing was done.", WhatToDo: "Open it by its address, or by its name and .local."},
+		{ID: "local_only", Exit: Refused, Text: "This NAS answers only on its own network.", Meaning: "Nothing was done.", WhatToDo: "Use a computer on the network that the NAS is plugged into."},
+		{ID: "too_fast", Exit: Refused, Text: "Too many requests at once came from your computer.", Meaning: "Nothing was done.", WhatToDo: "Wait a second and try again."},
+		{ID: "no_such_page", Exit: NotFound, Text: "There is nothing here.", WhatToDo: "Start at the first page of this NAS."},
+		{ID: "wrong_method", Exit: WrongUse, Text: "This address is not used like that.", Meaning: "Nothing was done."},
+		{ID: "https_needed", Exit: Refused, Text: "This is only answered over HTTPS.", Meaning: "Nothing was done.", WhatToDo: "Use the NAS's HTTPS port, 5001 unless it was changed."},
 		{ID: "not_root", Exit: WrongUse, Text: "%s needs root.", WhatToDo: "Run it with sudo."},
 	}
 }
