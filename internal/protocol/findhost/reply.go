@@ -6,10 +6,9 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/paperclip-nas/paperclip/internal/domain/nas"
+	"github.com/paperclip-nas/paperclip/internal/x/printable"
 )
 
 // Reply is what a device says of itself, its fields read by their meaning
@@ -232,16 +231,10 @@ func (r Reply) Packet() Packet {
 	return p
 }
 
-// readText takes text that is safe to print: what is no printable character
-// becomes a replacement character, so that no escape sequence of a stranger
+// readText takes text that is safe to print: no escape sequence of a stranger
 // reaches a terminal.
 func readText(v []byte, into *string) bool {
-	*into = strings.Map(func(c rune) rune {
-		if unicode.IsPrint(c) {
-			return c
-		}
-		return utf8.RuneError
-	}, strings.ToValidUTF8(string(v), string(utf8.RuneError)))
+	*into = printable.Clean(string(v))
 	return true
 }
 
