@@ -1,0 +1,48 @@
+#!/bin/sh
+# install.sh [--root DIR] PAPERCLIPD: puts a built paperclipd and its units onto a Debian system.
+#
+# Without --root it installs on this machine and starts the units; with it, onto a root below DIR
+# (an image), where they start at the next boot. What is there of the configuration stays. Running it
+# again changes nothing more.
+set -eu
+here=$(cd "$(dirname "$0")" && pwd)
+root=
+fail() { echo "install.sh: $*" >&2; exit 2; }
+while [ $# -gt 0 ]; do
+	case $1 in
+	--root) [ $# -ge 2 ] || fail "--root wants a folder"; root=${2%/}; shift 2 ;;
+	-*) fail "unknown option $1" ;;
+	*) break ;;
+	esac
+done
+[ $# -eq 1 ] || fail "usage: install.sh [--root DIR] PAPERCLIPD"
+[ -f "$1" ] || fail "$1 is not there: build it first, with CGO_ENABLED=0 go build ./cmd/paperclipd"
+[ "$(id -u)" = 0 ] || fail "this needs root"
+[ -e "$root/usr/lib/systemd/systemd" ] || fail "this system has no systemd: paperclipd runs on Debian 12 so far"
+grep -qs '^ID=debian$' "$root/etc/os-release" || fail "this is not Debian: paperclipd runs on Debian 12 so far"
+
+put() { # put MODE SOURCE TARGET: a whole file or none, also when the power fails
+	mkdir -p "$root$(dirname "$3")"
+	install -m "$1" "$2" "$root$3.new"
+	mv -f "$root$3.new" "$root$3"
+}
+put 0755 "$1" /usr/sbin/paperclipd
+for unit in paperclip-recovery paperclipd-core paperclipd-front; do
+	put 0644 "$here/systemd/$unit.service" "/usr/lib/systemd/system/$unit.service"
+done
+put 0644 "$here/sysusers.d/paperclip.conf" /usr/lib/sysusers.d/paperclip.conf
+put 0644 "$here/tmpfiles.d/paperclip.conf" /usr/lib/tmpfiles.d/paperclip.conf
+put 0644 "$here/logind.conf.d/50-paperclip.conf" /usr/lib/systemd/logind.conf.d/50-paperclip.conf
+mkdir -p "$root/etc/paperclip"
+systemd-sysusers ${root:+--root="$root"} paperclip.conf
+systemd-tmpfiles ${root:+--root="$root"} --create paperclip.conf
+
+units="paperclip-recovery.service paperclipd-core.service paperclipd-front.service"
+# shellcheck disable=SC2086 # one word a unit
+systemctl ${root:+--root="$root"} --quiet enable $units
+if [ -z "$root" ]; then
+	systemctl daemon-reload
+	systemctl kill --signal=HUP systemd-logind.service # reads its configuration anew
+	systemctl start paperclip-recovery.service
+	systemctl restart paperclipd-core.service paperclipd-front.service
+fi
