@@ -254,6 +254,24 @@ func (c *Claim) GrantTries() bool {
 	return true
 }
 
+// Exhausted reports whether the claim takes no more tries until a short press.
+func (c *Claim) Exhausted() bool { return c.state != Closed && c.failures >= c.allowed }
+
+// Has reports whether the session is one of the claim's.
+func (c *Claim) Has(id string) bool { return c.index(id) >= 0 }
+
+// TriesLeft is how many tries the session has left.
+func (c *Claim) TriesLeft(id string) int {
+	i := c.index(id)
+	if i < 0 {
+		return 0
+	}
+	return max(0, min(c.rules.SessionTries-c.sessions[i].failures, c.allowed-c.failures))
+}
+
+// TurnEnds is how long the slot of now lasts at most.
+func (c *Claim) TurnEnds(at time.Duration) time.Duration { return max(0, c.turnEnds-at) }
+
 // Failures is how many tries of this claim failed so far.
 func (c *Claim) Failures() int { return c.failures }
 

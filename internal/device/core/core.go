@@ -1,0 +1,293 @@
+// Package core is the part of paperclipd that decides: it has the identity key,
+// the journal and the setting adapters, owns every counter, and listens on
+// nothing.
+//
+// One goroutine (Run) owns the state: the button's edges, the claim, the
+// sessions and the transaction's progress. Requests of a front come in over
+// package corewire and are carried to that goroutine one at a time. A front is
+// believed in nothing but the address a visitor came from: it relays, and what
+// it relays inside a claim is sealed between the assistant and core.
+//
+// Core never writes to a data volume, never tells settings or account names
+// before presence is proved, never accepts a plan other than the one shown,
+// and has no code for gestures that act at once or passwords that are blank.
+package core
+
+import (
+	"context"
+	"crypto/ed25519"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"time"
+
+	"github.com/paperclip-nas/paperclip/internal/device/journal"
+	"github.com/paperclip-nas/paperclip/internal/device/panel"
+	"github.com/paperclip-nas/paperclip/internal/device/setting"
+	"github.com/paperclip-nas/paperclip/internal/domain/access"
+	"github.com/paperclip-nas/paperclip/internal/domain/button"
+	"github.com/paperclip-nas/paperclip/internal/domain/catalog"
+	"github.com/paperclip-nas/paperclip/internal/domain/nas"
+	"github.com/paperclip-nas/paperclip/internal/protocol/corewire"
+	"github.com/paperclip-nas/paperclip/internal/protocol/identity"
+	"github.com/paperclip-nas/paperclip/internal/x/clock"
+	"github.com/paperclip-nas/paperclip/internal/x/opfs"
+)
+
+// Accounts checks passwords against the system's own store.
+type Accounts interface {
+	// Check says whether the password is the account's. A missing, disabled or
+	// passwordless account is false, after the same work as any other.
+	Check(ctx context.Context, user string, password access.Secret) (bool, error)
+}
+
+// Sessions ends what an administrator had open before the reset.
+type Sessions interface {
+	End(ctx context.Context, administrator string) error
+}
+
+// ClaimNetwork is the network interface of the claim's own (design.md, "Claim").
+type ClaimNetwork interface {
+	// Open makes the claim reachable and calls changed whenever addresses come
+	// or go, the first time before it returns. It touches no address that the
+	// system has.
+	Open(ctx context.Context, changed func([]access.Interface)) error
+	// Close takes everything away that Open made. Closing twice is fine.
+	Close(ctx context.Context) error
+}
+
+// Config is what a Core is built from. Accounts, Network and Sessions may be
+// nil; Panel's parts too.
+type Config struct {
+	Name  string // what the device is called on the LAN
+	Model string
+	Dir   string // state directory: identity, journal, counters, receipts
+
+	FS    opfs.FS
+	Clock clock.Clock
+	Rand  io.Reader
+	Log   *slog.Logger
+
+	Panel   panel.Panel
+	Profile button.Profile
+
+	Adapters []setting.Adapter
+	Accounts Accounts
+	Network  ClaimNetwork
+	Sessions Sessions
+	Ports    func() nas.Ports
+	Rules    access.Rules
+}
+
+// Core is the deciding half of a device.
+type Core struct {
+	cfg      Config
+	identity ed25519.PrivateKey
+	journal  *journal.Journal
+	attempts attempts
+	signIns  throttle
+
+	calls   chan func()
+	started chan struct{} // closed when Run has finished an open journal
+	done    chan struct{} // closed when Run has returned
+
+	// Below: Run's goroutine only.
+	ctx        context.Context
+	recogniser *button.Recogniser
+	claim      *access.Claim
+	claimID    string
+	code       access.Code
+	visits     map[string]*visit
+	leaves     []leaf
+	current    *transaction
+	lingerEnds time.Duration // when a finished claim closes by itself
+	speaker    *speaker
+	network    *networkKeeper
+	interfaces []access.Interface
+	ready      bool
+	watchers   map[chan corewire.State]bool
+	ignored    string // why the last press selected nothing (D8)
+}
+
+// New loads or makes the identity and opens the journal. A journal whose record
+// is damaged is the problem half_state: then nothing may start.
+func New(cfg Config) (*Core, error) {
+	if cfg.Profile.ActsAtOnce {
+		return nil, catalog.New("vendor_profile", cfg.Profile.Name)
+	}
+	if cfg.Rules == (access.Rules{}) {
+		cfg.Rules = access.DefaultRules()
+	}
+	id, err := loadIdentity(cfg.FS, cfg.Dir, cfg.Rand)
+	if err != nil {
+		return nil, err
+	}
+	j := journal.New(cfg.FS, cfg.Dir)
+	if _, err := j.Open(); err != nil {
+		return nil, journalProblem(err)
+	}
+	a, err := loadAttempts(cfg.FS, cfg.Dir)
+	if err != nil {
+		return nil, err
+	}
+	c := &Core{
+		cfg: cfg, identity: id, journal: j, attempts: a, signIns: newThrottle(cfg.Clock),
+		calls: make(chan func()), started: make(chan struct{}), done: make(chan struct{}),
+		claim: access.NewClaim(cfg.Rules), visits: map[string]*visit{}, watchers: map[chan corewire.State]bool{},
+	}
+	c.recogniser = button.New(cfg.Profile, c.buttonOptions()...)
+	return c, nil
+}
+
+func (c *Core) buttonOptions() []button.Option {
+	if b := c.cfg.Panel.Button; b != nil && b.HeldAtStart() {
+		return []button.Option{button.HeldAtStart(b.Now())}
+	}
+	return nil
+}
+
+// KeyID is the name of the device's identity key.
+func (c *Core) KeyID() string { return identity.KeyID(c.publicKey()) }
+
+// PublicKey is the device's identity: what a person compares on the console.
+func (c *Core) PublicKey() ed25519.PublicKey { return c.publicKey() }
+
+func (c *Core) publicKey() ed25519.PublicKey { return c.identity.Public().(ed25519.PublicKey) }
+
+// Recover is the boot unit's work: it finishes or undoes the files of a reset
+// that was interrupted, before any door opens. Activation is core's, later.
+func Recover(ctx context.Context, cfg Config) error {
+	return journalProblem(journal.New(cfg.FS, cfg.Dir).RecoverFiles(ctx, participants(cfg.Adapters)))
+}
+
+// Run owns the device until ctx is done. It finishes an open transaction first,
+// then watches the button and serves requests.
+func (c *Core) Run(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer close(c.done)
+	defer cancel()
+	c.ctx = ctx
+	if err := c.finishOpen(ctx); err != nil {
+		return err
+	}
+	c.speaker = startSpeaker(ctx, c.cfg.Panel, c.cfg.Log)
+	defer c.speaker.wait()
+	c.network = keepNetwork(ctx, c.cfg.Network, c.cfg.Log, c.networkChanged)
+	defer c.network.wait()
+	edges, lost := c.watchButton(ctx)
+	c.ready = true
+	c.recogniser.SetReady(true)
+	close(c.started)
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case f := <-c.calls:
+			f()
+		case e := <-edges:
+			c.edge(e)
+		case err := <-lost:
+			c.cfg.Log.Error("the reset button cannot be read any more", "error", err)
+			lost = nil
+		case <-c.nextDeadline():
+		}
+		c.passTime()
+	}
+}
+
+func (c *Core) watchButton(ctx context.Context) (<-chan panel.Edge, <-chan error) {
+	edges, lost := make(chan panel.Edge), make(chan error, 1)
+	if c.cfg.Panel.Button == nil {
+		return nil, nil
+	}
+	go func() {
+		if err := c.cfg.Panel.Button.Edges(ctx, edges); err != nil && ctx.Err() == nil {
+			lost <- err
+		}
+	}()
+	return edges, lost
+}
+
+// nextDeadline is when something happens by itself, if anything does.
+func (c *Core) nextDeadline() <-chan time.Time {
+	wait, any := time.Duration(0), false
+	sooner := func(d time.Duration) {
+		if !any || d < wait {
+			wait, any = d, true
+		}
+	}
+	if at, ok := c.recogniser.Deadline(); ok && c.cfg.Panel.Button != nil {
+		sooner(at - c.cfg.Panel.Button.Now())
+	}
+	if at, open := c.claim.Closes(); open && c.claim.State() != access.Accepted {
+		sooner(at - c.cfg.Clock.Monotonic())
+	}
+	if c.lingerEnds > 0 {
+		sooner(c.lingerEnds - c.cfg.Clock.Monotonic())
+	}
+	if !any {
+		return nil
+	}
+	return c.cfg.Clock.After(max(wait, 0))
+}
+
+func (c *Core) passTime() {
+	if c.cfg.Panel.Button != nil {
+		c.signals(c.recogniser.Tick(c.cfg.Panel.Button.Now()))
+	}
+	now := c.cfg.Clock.Monotonic()
+	if c.claim.Lapsed(now) {
+		c.endClaim(access.Lapse, "the window is over")
+	}
+	if c.lingerEnds > 0 && now >= c.lingerEnds {
+		c.endClaim(access.Finish, "the claimant is gone")
+	}
+}
+
+// errStopped says that Run is not running.
+var errStopped = errors.New("core has stopped")
+
+// do runs f in Run's goroutine and returns its error.
+func (c *Core) do(ctx context.Context, f func() error) error {
+	result := make(chan error, 1)
+	select {
+	case c.calls <- func() { result <- f() }:
+		return <-result
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-c.done:
+		return errStopped
+	}
+}
+
+// Serve answers one front over a connection that the caller has authenticated,
+// until it or ctx ends.
+func (c *Core) Serve(ctx context.Context, conn net.Conn) error {
+	return corewire.Serve(ctx, conn, handler{c, false})
+}
+
+// ServeConsole is Serve for root on the device itself, who may also read the
+// status and the receipts.
+func (c *Core) ServeConsole(ctx context.Context, conn net.Conn) error {
+	return corewire.Serve(ctx, conn, handler{c, true})
+}
+
+func participants(adapters []setting.Adapter) []journal.Participant {
+	out := make([]journal.Participant, len(adapters))
+	for i, a := range adapters {
+		out[i] = a
+	}
+	return out
+}
+
+func journalProblem(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, journal.ErrHalfState):
+		return catalog.New("half_state").Because(err)
+	default:
+		return err
+	}
+}

@@ -1,0 +1,420 @@
+package core
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/paperclip-nas/paperclip/internal/device/journal"
+	"github.com/paperclip-nas/paperclip/internal/device/setting"
+	"github.com/paperclip-nas/paperclip/internal/domain/access"
+	"github.com/paperclip-nas/paperclip/internal/domain/catalog"
+	"github.com/paperclip-nas/paperclip/internal/domain/nas"
+	"github.com/paperclip-nas/paperclip/internal/domain/reset"
+	"github.com/paperclip-nas/paperclip/internal/protocol/deviceapi"
+)
+
+// transaction is what core remembers of the reset that is, or was last, under
+// way in this claim. Run's goroutine only.
+type transaction struct {
+	id       string
+	state    string
+	steps    []deviceapi.StepState
+	finished bool
+	problem  *deviceapi.Problem
+	receipt  []byte
+}
+
+// linger is how long a finished claim stays for its claimant to see the end
+// and sign in, before it closes by itself.
+const linger = 2 * time.Minute
+
+// answer carries out one call of a claimant who has proved presence, and
+// returns the reply to be sealed.
+func (c *Core) answer(ctx context.Context, v *visit, message []byte) []byte {
+	body, err := c.call(ctx, v, message)
+	if err == nil {
+		var reply []byte
+		if reply, err = deviceapi.EncodeReply(body); err == nil {
+			return reply
+		}
+	}
+	p := catalog.AsProblem(err)
+	c.cfg.Log.Info("a call of the claimant was refused", "claim", c.claimIDNow(), "problem", string(p.ID), "cause", errors.Unwrap(p))
+	reply, err := deviceapi.EncodeProblem(wireProblem(p))
+	if err != nil {
+		return nil
+	}
+	return reply
+}
+
+func (c *Core) claimIDNow() (id string) {
+	_ = c.do(c.ctx, func() error { id = c.claimID; return nil })
+	return id
+}
+
+func wireProblem(p catalog.Problem) deviceapi.Problem {
+	return deviceapi.Problem{ID: string(p.ID), Text: p.Text, Meaning: p.Meaning, WhatToDo: p.WhatToDo, Exit: int(p.Exit)}
+}
+
+func (c *Core) call(ctx context.Context, v *visit, message []byte) (any, error) {
+	call, err := deviceapi.ParseCall(message)
+	if err != nil {
+		return nil, catalog.New("bad_message", "its kind is not known").Because(err)
+	}
+	bad := func(err error) error { return catalog.New("bad_message", "it is malformed").Because(err) }
+	switch call.Kind {
+	case deviceapi.KindOptions:
+		return c.options(ctx)
+	case deviceapi.KindPlan:
+		var q deviceapi.PlanCall
+		if err := call.Decode(&q); err != nil {
+			return nil, bad(err)
+		}
+		plan, err := c.plan(ctx, q)
+		if err != nil {
+			return nil, err
+		}
+		return deviceapi.PlanReply{Plan: plan, Hash: plan.Hash()}, nil
+	case deviceapi.KindCommit:
+		var q deviceapi.CommitCall
+		if err := call.Decode(&q); err != nil {
+			return nil, bad(err)
+		}
+		return c.commit(ctx, v, q)
+	case deviceapi.KindProgress:
+		var q deviceapi.ProgressCall
+		if err := call.Decode(&q); err != nil {
+			return nil, bad(err)
+		}
+		return in(ctx, c, func() (deviceapi.ProgressReply, error) { return c.progress(q.Transaction) })
+	case deviceapi.KindClose:
+		return deviceapi.Empty{}, c.leave(ctx)
+	default:
+		return nil, catalog.New("not_yet", "remembering an owner's key")
+	}
+}
+
+// leave ends the claim at the claimant's wish: at once where nothing was
+// accepted, or after the transaction's end.
+func (c *Core) leave(ctx context.Context) error {
+	return c.do(ctx, func() error {
+		if c.claim.State() != access.Accepted {
+			c.lingerEnds = 0
+			return c.after(func() { c.endClaim(access.Leave, "the claimant left") })
+		}
+		if c.current != nil && c.current.finished {
+			return c.after(func() { c.endClaim(access.Finish, "the claimant is done") })
+		}
+		return nil
+	})
+}
+
+// after lets f happen once the reply that is being made has been sealed: the
+// claim's end takes the session's channel with it.
+func (c *Core) after(f func()) error {
+	go func() { _ = c.do(c.ctx, func() error { f(); return nil }) }()
+	return nil
+}
+
+// readSettings reads every part that is present on this system.
+func (c *Core) readSettings(ctx context.Context, s *nas.Settings) error {
+	for _, a := range c.cfg.Adapters {
+		found, err := a.Detect(ctx)
+		if err != nil {
+			return preflight(a.ID(), err)
+		}
+		if !found.Present {
+			continue
+		}
+		if err := a.Read(ctx, s); err != nil {
+			return preflight(a.ID(), err)
+		}
+	}
+	return nil
+}
+
+func preflight(id string, err error) error {
+	return catalog.New("preflight_failed", "the part "+id+" cannot be read").Because(err)
+}
+
+// Coverage says which effects this system's adapters can carry out.
+func Coverage(ctx context.Context, adapters []setting.Adapter) (reset.Coverage, error) {
+	covered := reset.Coverage{}
+	for _, a := range adapters {
+		found, err := a.Detect(ctx)
+		if err != nil {
+			return nil, preflight(a.ID(), err)
+		}
+		for _, e := range a.Effects() {
+			if old, known := covered[e]; !known || (!old.Present && found.Present) {
+				covered[e] = found
+			}
+		}
+	}
+	return covered, nil
+}
+
+// options is the first thing that a claimant is shown after the proof.
+func (c *Core) options(ctx context.Context) (deviceapi.OptionsReply, error) {
+	var s nas.Settings
+	if err := c.readSettings(ctx, &s); err != nil {
+		return deviceapi.OptionsReply{}, err
+	}
+	reply := deviceapi.OptionsReply{
+		Device:         nas.Identity{Name: c.cfg.Name, Vendor: "Paperclip", Model: c.cfg.Model, KeyID: c.KeyID()},
+		Administrators: []deviceapi.Administrator{},
+		Settings:       s,
+		Modes:          []reset.Mode{reset.Soft},
+		Scopes:         []reset.Scope{reset.Credentials, reset.Network, reset.All},
+	}
+	for _, a := range s.Administrators() {
+		reply.Administrators = append(reply.Administrators, deviceapi.Administrator{Name: a.Name, BuiltIn: a.BuiltIn, SecondFactor: a.SecondFactor})
+	}
+	return reply, nil
+}
+
+// Plan works out what a reset would do now.
+func (c *Core) plan(ctx context.Context, q deviceapi.PlanCall) (reset.Plan, error) {
+	return MakePlan(ctx, c.cfg.Name, c.cfg.Adapters, q.Mode, q.Scope, q.Administrator)
+}
+
+// MakePlan works out what a reset of a system with these adapters would do. The
+// administrator may be empty in a plan that only informs.
+func MakePlan(ctx context.Context, device string, adapters []setting.Adapter, mode reset.Mode, scope reset.Scope, administrator string) (reset.Plan, error) {
+	if _, err := reset.ParseMode(string(mode)); err != nil {
+		return reset.Plan{}, catalog.New("usage", err.Error())
+	}
+	if _, err := reset.ParseScope(string(scope)); err != nil {
+		return reset.Plan{}, catalog.New("usage", err.Error())
+	}
+	var s nas.Settings
+	if err := (&Core{cfg: Config{Adapters: adapters}}).readSettings(ctx, &s); err != nil {
+		return reset.Plan{}, err
+	}
+	if a, ok := s.Account(administrator); administrator != "" && (!ok || !a.Administrator) {
+		return reset.Plan{}, catalog.New("unknown_administrator", administrator)
+	}
+	covered, err := Coverage(ctx, adapters)
+	if err != nil {
+		return reset.Plan{}, err
+	}
+	return reset.Build(reset.Request{Device: device, Mode: mode, Scope: scope, Administrator: administrator}, s, covered), nil
+}
+
+// commit accepts a plan: the one that was shown, with the settings as they are
+// now. After it returns without error the plan is on disk and will be carried
+// out, or undone, whatever happens.
+func (c *Core) commit(ctx context.Context, v *visit, q deviceapi.CommitCall) (deviceapi.CommitReply, error) {
+	plan, err := c.accepted(ctx, q)
+	if err != nil {
+		return deviceapi.CommitReply{}, err
+	}
+	steps, err := c.prepare(ctx, plan, q.NewPassword)
+	if err != nil {
+		return deviceapi.CommitReply{}, err
+	}
+	raw, err := json.Marshal(plan)
+	if err != nil {
+		return deviceapi.CommitReply{}, err
+	}
+	return in(ctx, c, func() (deviceapi.CommitReply, error) {
+		if err := refuse(c.claim.Holds(c.cfg.Clock.Monotonic(), v.id)); err != nil {
+			return deviceapi.CommitReply{}, err
+		}
+		if c.claim.State() == access.Accepted {
+			return deviceapi.CommitReply{}, catalog.New("busy")
+		}
+		id, err := randomID(c.cfg.Rand)
+		if err != nil {
+			return deviceapi.CommitReply{}, err
+		}
+		record := journal.Record{
+			ID: id, Mode: plan.Mode, Scope: plan.Scope, Administrator: plan.Administrator, Claim: c.claimID,
+			Plan: raw, PlanHash: plan.Hash(), Steps: steps, AcceptedAt: c.cfg.Clock.Now(),
+		}
+		if err := c.journal.Accept(record); err != nil {
+			return deviceapi.CommitReply{}, catalog.New("preflight_failed", "its journal could not be written").Because(err)
+		}
+		c.claim.Handle(access.Accept, c.cfg.Clock.Monotonic())
+		c.cfg.Log.Info("a plan is accepted", "claim", c.claimID, "transaction", id, "mode", string(plan.Mode), "scope", string(plan.Scope), "administrator", plan.Administrator)
+		c.begin(record)
+		return deviceapi.CommitReply{Transaction: id}, nil
+	})
+}
+
+// accepted rebuilds the plan that a commit names and holds it against what was
+// shown, and judges the new password.
+func (c *Core) accepted(ctx context.Context, q deviceapi.CommitCall) (reset.Plan, error) {
+	plan, err := c.planOfHash(ctx, q)
+	if err != nil {
+		return reset.Plan{}, err
+	}
+	if !reset.SetsPassword(plan.Mode, plan.Scope) {
+		return plan, nil
+	}
+	var s nas.Settings
+	if err := c.readSettings(ctx, &s); err != nil {
+		return reset.Plan{}, err
+	}
+	a, _ := s.Account(q.Administrator)
+	if r := access.CheckPassword(q.NewPassword, a.SecondFactor, a.Name, c.cfg.Name); r != access.PasswordFits {
+		return reset.Plan{}, catalog.New(catalog.ID(r))
+	}
+	return plan, nil
+}
+
+// planOfHash finds which of the few plans that a claim can have is meant. None
+// means that the settings changed since it was shown.
+func (c *Core) planOfHash(ctx context.Context, q deviceapi.CommitCall) (reset.Plan, error) {
+	for _, scope := range []reset.Scope{reset.Credentials, reset.Network, reset.All} {
+		plan, err := c.plan(ctx, deviceapi.PlanCall{Mode: reset.Soft, Scope: scope, Administrator: q.Administrator})
+		if err != nil {
+			return reset.Plan{}, err
+		}
+		if plan.Hash() == q.PlanHash {
+			return plan, nil
+		}
+	}
+	return reset.Plan{}, catalog.New("plan_changed")
+}
+
+// prepare asks every adapter that the plan needs for its steps.
+func (c *Core) prepare(ctx context.Context, plan reset.Plan, password access.Secret) ([]reset.Step, error) {
+	request := setting.Request{Mode: plan.Mode, Scope: plan.Scope, Administrator: plan.Administrator, Password: password}
+	wanted := reset.Effects(plan.Mode, plan.Scope)
+	var steps []reset.Step
+	for _, a := range c.cfg.Adapters {
+		if !slices.ContainsFunc(a.Effects(), func(e nas.Effect) bool { return slices.Contains(wanted, e) }) {
+			continue
+		}
+		found, err := a.Detect(ctx)
+		if err != nil {
+			return nil, preflight(a.ID(), err)
+		}
+		if !found.Present {
+			continue
+		}
+		s, err := a.Prepare(ctx, request)
+		if err != nil {
+			return nil, catalog.New("preflight_failed", "the part "+a.ID()+" cannot be prepared").Because(err)
+		}
+		steps = append(steps, s...)
+	}
+	if len(steps) == 0 {
+		return nil, catalog.New("preflight_failed", "there is nothing to change: everything is so already")
+	}
+	return steps, nil
+}
+
+// begin carries the record out in a goroutine of its own. Run's goroutine only.
+func (c *Core) begin(record journal.Record) {
+	t := &transaction{id: record.ID, state: string(journal.Accepted)}
+	for _, s := range record.Steps {
+		t.steps = append(t.steps, deviceapi.StepState{Name: s.Name, State: "waiting"})
+	}
+	c.current = t
+	c.publish()
+	go func() {
+		result, err := c.journal.Run(c.ctx, &record, participants(c.cfg.Adapters), func(e journal.Event) {
+			_ = c.do(c.ctx, func() error { t.note(e); return nil })
+		})
+		c.ended(t, &record, result, err)
+	}()
+}
+
+func (t *transaction) note(e journal.Event) {
+	if e.Step == "" {
+		t.state = string(e.State)
+		return
+	}
+	for i := range t.steps {
+		if t.steps[i].Name == e.Step {
+			t.steps[i].State = string(e.Action)
+			if e.Err != nil {
+				t.steps[i].State += " failed"
+			}
+		}
+	}
+}
+
+// ended writes the receipt, cuts the sessions of before and tells the claimant.
+func (c *Core) ended(t *transaction, record *journal.Record, result journal.Result, err error) {
+	var problem *deviceapi.Problem
+	var file []byte
+	switch {
+	case err != nil:
+		p := wireProblem(catalog.AsProblem(journalProblem(err)))
+		problem = &p
+		c.cfg.Log.Error("a reset could not be brought to its end", "transaction", record.ID, "error", err)
+	default:
+		if file, err = c.writeReceipt(record); err != nil {
+			c.cfg.Log.Error("the receipt could not be written; it will be at the next start", "transaction", record.ID, "error", err)
+		}
+		if result.State == journal.Committed {
+			c.cutSessions(record)
+		} else {
+			p := wireProblem(catalog.New("step_failed", result.Failure))
+			problem = &p
+		}
+		c.cfg.Log.Info("a reset has ended", "transaction", record.ID, "result", string(result.State), "failure", result.Failure, "left_alone", strings.Join(result.LeftAlone, " "))
+	}
+	_ = c.do(c.ctx, func() error {
+		t.finished, t.problem, t.receipt = true, problem, file
+		if result.State != "" {
+			t.state = string(result.State)
+		}
+		if c.claim.State() == access.Accepted {
+			c.lingerEnds = c.cfg.Clock.Monotonic() + linger
+		}
+		c.publish()
+		return nil
+	})
+}
+
+func (c *Core) cutSessions(record *journal.Record) {
+	if c.cfg.Sessions == nil || !reset.SetsPassword(record.Mode, record.Scope) {
+		return
+	}
+	if err := c.cfg.Sessions.End(c.ctx, record.Administrator); err != nil {
+		c.cfg.Log.Error("sessions of before could not all be ended", "administrator", record.Administrator, "error", err)
+	}
+}
+
+func (c *Core) progress(id string) (deviceapi.ProgressReply, error) {
+	t := c.current
+	if t == nil || t.id != id {
+		return deviceapi.ProgressReply{}, catalog.New("no_such_session")
+	}
+	return deviceapi.ProgressReply{
+		State: t.state, Steps: slices.Clone(t.steps), Done: t.finished, Problem: t.problem, Receipt: t.receipt,
+	}, nil
+}
+
+// finishOpen brings a reset that was interrupted to its end, before anything
+// else, and writes a receipt that a power cut prevented.
+func (c *Core) finishOpen(ctx context.Context) error {
+	record, err := c.journal.Open()
+	if err != nil {
+		return journalProblem(err)
+	}
+	if record != nil {
+		c.cfg.Log.Info("a reset was interrupted and goes on", "transaction", record.ID, "state", string(record.State))
+		result, err := c.journal.Run(ctx, record, participants(c.cfg.Adapters), nil)
+		if err != nil {
+			return journalProblem(err)
+		}
+		if result.State == journal.Committed {
+			c.cutSessions(record)
+		}
+	}
+	last, err := c.journal.Last()
+	if err != nil || last == nil {
+		return journalProblem(err)
+	}
+	_, err = c.writeReceipt(last)
+	return err
+}

@@ -1,0 +1,170 @@
+package core
+
+import (
+	"context"
+	"time"
+
+	"github.com/paperclip-nas/paperclip/internal/domain/access"
+	"github.com/paperclip-nas/paperclip/internal/domain/catalog"
+	"github.com/paperclip-nas/paperclip/internal/protocol/corewire"
+	"github.com/paperclip-nas/paperclip/internal/protocol/deviceapi"
+	"github.com/paperclip-nas/paperclip/internal/protocol/sealed"
+	"github.com/paperclip-nas/paperclip/internal/x/spake2"
+)
+
+// visit is one session of a claim: what core holds for one assistant.
+type visit struct {
+	id      string
+	parties spake2.Parties  // what its PAKE is bound to
+	pake    *spake2.B       // between share and confirmation
+	channel *sealed.Channel // once presence is proved
+	busy    bool            // a sealed call is being worked on
+}
+
+// refuse turns a refusal of the claim into its problem.
+func refuse(r access.Refusal) error {
+	if r == access.NoRefusal {
+		return nil
+	}
+	return catalog.New(catalog.ID(r))
+}
+
+func (c *Core) claimSession(q corewire.ClaimSessionRequest) (deviceapi.SessionReply, error) {
+	if !c.certified(q.LeafSPKI) {
+		return deviceapi.SessionReply{}, catalog.New("bad_message", "its connection is not one of this device's")
+	}
+	id, err := randomID(c.cfg.Rand)
+	if err != nil {
+		return deviceapi.SessionReply{}, err
+	}
+	now := c.cfg.Clock.Monotonic()
+	if err := refuse(c.claim.Enter(now, id, q.Source.WithZone("").String())); err != nil {
+		return deviceapi.SessionReply{}, err
+	}
+	c.visits[id] = &visit{id: id, parties: deviceapi.Binding{
+		Identity: c.publicKey(), LeafSPKI: q.LeafSPKI, Claim: c.claimID, Session: id,
+	}.Parties()}
+	c.forgetVisits()
+	return deviceapi.SessionReply{
+		Claim: c.claimID, Session: id, TriesLeft: c.cfg.Rules.SessionTries,
+		WaitSeconds: c.waitSeconds(now, id),
+	}, nil
+}
+
+// forgetVisits drops what core holds for sessions that the claim has ended.
+func (c *Core) forgetVisits() {
+	for id := range c.visits {
+		if !c.claim.Has(id) {
+			delete(c.visits, id)
+		}
+	}
+}
+
+// waitSeconds is a guess at when the session's turn comes: 0 is now.
+func (c *Core) waitSeconds(now time.Duration, id string) int {
+	if c.claim.Turn(now, id) != access.NotYourTurn {
+		return 0
+	}
+	return int(c.claim.TurnEnds(now)/time.Second) + 1
+}
+
+// claimPake is one try: it is counted, on disk, before anything that depends
+// on the code leaves the device.
+func (c *Core) claimPake(q corewire.ClaimPakeRequest) (deviceapi.PakeReply, error) {
+	now := c.cfg.Clock.Monotonic()
+	v := c.visits[q.Body.Session]
+	if v == nil {
+		return deviceapi.PakeReply{}, c.noVisit()
+	}
+	if err := refuse(c.claim.Count(now, v.id)); err != nil {
+		return deviceapi.PakeReply{}, err
+	}
+	if err := c.attempts.try(); err != nil {
+		return deviceapi.PakeReply{}, err
+	}
+	c.publish()
+	b, err := spake2.NewB(c.cfg.Rand, []byte(c.code.Secret().Reveal()), v.parties)
+	if err != nil {
+		return deviceapi.PakeReply{}, err
+	}
+	if err := b.Finish(q.Body.Share); err != nil {
+		return deviceapi.PakeReply{}, catalog.New("bad_message", "its share is not a point of the curve")
+	}
+	v.pake = b
+	return deviceapi.PakeReply{Share: b.Share(), TriesLeft: c.claim.TriesLeft(v.id)}, nil
+}
+
+// claimConfirm ends a try. The assistant confirms first; only to one that knew
+// the code does the device confirm itself.
+func (c *Core) claimConfirm(q corewire.ClaimConfirmRequest) (deviceapi.ConfirmReply, error) {
+	v := c.visits[q.Body.Session]
+	if v == nil {
+		return deviceapi.ConfirmReply{}, c.noVisit()
+	}
+	if v.pake == nil {
+		return deviceapi.ConfirmReply{}, catalog.New("wrong_code")
+	}
+	b := v.pake
+	v.pake = nil
+	confirm, key, err := b.Confirm(q.Body.Confirm)
+	if err != nil {
+		c.cfg.Log.Info("a wrong code was typed", "claim", c.claimID, "session", v.id, "source", q.Source.String(), "failures", c.claim.Failures())
+		return deviceapi.ConfirmReply{}, catalog.New("wrong_code")
+	}
+	if err := refuse(c.claim.Succeed(c.cfg.Clock.Monotonic(), v.id)); err != nil {
+		return deviceapi.ConfirmReply{}, err
+	}
+	v.channel, err = sealed.Device(key, c.claimID, v.id)
+	if err != nil {
+		return deviceapi.ConfirmReply{}, err
+	}
+	c.code = access.Code{}
+	c.speaker.hush()
+	c.cfg.Log.Info("presence is proved", "claim", c.claimID, "session", v.id, "source", q.Source.String())
+	c.tellRecogniser()
+	c.publish()
+	return deviceapi.ConfirmReply{Confirm: confirm}, nil
+}
+
+// noVisit is why there is no such session: no claim, or none of that name.
+func (c *Core) noVisit() error {
+	if c.claim.State() == access.Closed {
+		return refuse(access.ClaimClosed)
+	}
+	return refuse(access.NoSession)
+}
+
+// claimSealed answers one sealed call. Calls of a session come one at a time:
+// the channel's order is its protection against replay.
+func (c *Core) claimSealed(ctx context.Context, q corewire.ClaimSealedRequest) (deviceapi.SealedReply, error) {
+	var v *visit
+	var message []byte
+	err := c.do(ctx, func() error {
+		if v = c.visits[q.Body.Session]; v == nil {
+			return c.noVisit()
+		}
+		if err := refuse(c.claim.Holds(c.cfg.Clock.Monotonic(), v.id)); err != nil {
+			return err
+		}
+		if v.busy {
+			return catalog.New("busy")
+		}
+		opened, err := v.channel.Open(q.Body.Box)
+		if err != nil {
+			return catalog.New("bad_message", "it is not sealed for this session").Because(err)
+		}
+		message, v.busy = opened, true
+		return nil
+	})
+	if err != nil {
+		return deviceapi.SealedReply{}, err
+	}
+	reply := c.answer(ctx, v, message)
+	var box []byte
+	err = c.do(ctx, func() error {
+		v.busy = false
+		box, err = v.channel.Seal(reply)
+		return err
+	})
+	return deviceapi.SealedReply{Box: box}, err
+}
