@@ -24,7 +24,7 @@ type transaction struct {
 	state    string
 	steps    []deviceapi.StepState
 	finished bool
-	problem  *deviceapi.Problem
+	problem  *catalog.Problem
 	receipt  []byte
 }
 
@@ -44,7 +44,7 @@ func (c *Core) answer(ctx context.Context, v *visit, message []byte) []byte {
 	}
 	p := catalog.AsProblem(err)
 	c.cfg.Log.Info("a call of the claimant was refused", "claim", c.claimIDNow(), "problem", string(p.ID), "cause", errors.Unwrap(p))
-	reply, err := deviceapi.EncodeProblem(wireProblem(p))
+	reply, err := deviceapi.EncodeProblem(p)
 	if err != nil {
 		return nil
 	}
@@ -54,10 +54,6 @@ func (c *Core) answer(ctx context.Context, v *visit, message []byte) []byte {
 func (c *Core) claimIDNow() (id string) {
 	_ = c.do(c.ctx, func() error { id = c.claimID; return nil })
 	return id
-}
-
-func wireProblem(p catalog.Problem) deviceapi.Problem {
-	return deviceapi.Problem{ID: string(p.ID), Text: p.Text, Meaning: p.Meaning, WhatToDo: p.WhatToDo, Exit: int(p.Exit)}
 }
 
 func (c *Core) call(ctx context.Context, v *visit, message []byte) (any, error) {
@@ -99,25 +95,16 @@ func (c *Core) call(ctx context.Context, v *visit, message []byte) (any, error) 
 }
 
 // leave ends the claim at the claimant's wish: at once where nothing was
-// accepted, or after the transaction's end.
+// accepted, else when the transaction has ended.
 func (c *Core) leave(ctx context.Context) error {
 	return c.do(ctx, func() error {
 		if c.claim.State() != access.Accepted {
-			c.lingerEnds = 0
-			return c.after(func() { c.endClaim(access.Leave, "the claimant left") })
-		}
-		if c.current != nil && c.current.finished {
-			return c.after(func() { c.endClaim(access.Finish, "the claimant is done") })
+			c.endClaim(access.Leave, "the claimant left")
+		} else if c.current != nil && c.current.finished {
+			c.endClaim(access.Finish, "the claimant is done")
 		}
 		return nil
 	})
-}
-
-// after lets f happen once the reply that is being made has been sealed: the
-// claim's end takes the session's channel with it.
-func (c *Core) after(f func()) error {
-	go func() { _ = c.do(c.ctx, func() error { f(); return nil }) }()
-	return nil
 }
 
 // readSettings reads every part that is present on this system.
@@ -343,11 +330,11 @@ func (t *transaction) note(e journal.Event) {
 
 // ended writes the receipt, cuts the sessions of before and tells the claimant.
 func (c *Core) ended(t *transaction, record *journal.Record, result journal.Result, err error) {
-	var problem *deviceapi.Problem
+	var problem *catalog.Problem
 	var file []byte
 	switch {
 	case err != nil:
-		p := wireProblem(catalog.AsProblem(journalProblem(err)))
+		p := catalog.AsProblem(journalProblem(err))
 		problem = &p
 		c.cfg.Log.Error("a reset could not be brought to its end", "transaction", record.ID, "error", err)
 	default:
@@ -357,7 +344,7 @@ func (c *Core) ended(t *transaction, record *journal.Record, result journal.Resu
 		if result.State == journal.Committed {
 			c.cutSessions(record)
 		} else {
-			p := wireProblem(catalog.New("step_failed", result.Failure))
+			p := catalog.New("step_failed", result.Failure)
 			problem = &p
 		}
 		c.cfg.Log.Info("a reset has ended", "transaction", record.ID, "result", string(result.State), "failure", result.Failure, "left_alone", strings.Join(result.LeftAlone, " "))

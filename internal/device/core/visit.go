@@ -2,6 +2,7 @@ package core
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/paperclip-nas/paperclip/internal/domain/access"
@@ -15,10 +16,10 @@ import (
 // visit is one session of a claim: what core holds for one assistant.
 type visit struct {
 	id      string
-	parties spake2.Parties  // what its PAKE is bound to
-	pake    *spake2.B       // between share and confirmation
-	channel *sealed.Channel // once presence is proved
-	busy    bool            // a sealed call is being worked on
+	binding deviceapi.Binding
+	pake    *spake2.B         // between share and confirmation
+	channel *sealed.Responder // once presence is proved
+	busy    bool              // a sealed call is being worked on
 }
 
 // refuse turns a refusal of the claim into its problem.
@@ -41,9 +42,9 @@ func (c *Core) claimSession(q corewire.ClaimSessionRequest) (deviceapi.SessionRe
 	if err := refuse(c.claim.Enter(now, id, q.Source.WithZone("").String())); err != nil {
 		return deviceapi.SessionReply{}, err
 	}
-	c.visits[id] = &visit{id: id, parties: deviceapi.Binding{
+	c.visits[id] = &visit{id: id, binding: deviceapi.Binding{
 		Identity: c.publicKey(), LeafSPKI: q.LeafSPKI, Claim: c.claimID, Session: id,
-	}.Parties()}
+	}}
 	c.forgetVisits()
 	return deviceapi.SessionReply{
 		Claim: c.claimID, Session: id, TriesLeft: c.cfg.Rules.SessionTries,
@@ -83,7 +84,7 @@ func (c *Core) claimPake(q corewire.ClaimPakeRequest) (deviceapi.PakeReply, erro
 		return deviceapi.PakeReply{}, err
 	}
 	c.publish()
-	b, err := spake2.NewB(c.cfg.Rand, []byte(c.code.Secret().Reveal()), v.parties)
+	b, err := spake2.NewB(c.cfg.Rand, []byte(c.code.Secret().Reveal()), v.binding.PAKE())
 	if err != nil {
 		return deviceapi.PakeReply{}, err
 	}
@@ -114,10 +115,11 @@ func (c *Core) claimConfirm(q corewire.ClaimConfirmRequest) (deviceapi.ConfirmRe
 	if err := refuse(c.claim.Succeed(c.cfg.Clock.Monotonic(), v.id)); err != nil {
 		return deviceapi.ConfirmReply{}, err
 	}
-	v.channel, err = sealed.Device(key, c.claimID, v.id)
+	channel, err := sealed.Device(key, v.binding.Channel())
 	if err != nil {
 		return deviceapi.ConfirmReply{}, err
 	}
+	v.channel = sealed.NewResponder(channel)
 	c.code = access.Code{}
 	c.speaker.hush()
 	c.cfg.Log.Info("presence is proved", "claim", c.claimID, "session", v.id, "source", q.Source.String())
@@ -138,7 +140,6 @@ func (c *Core) noVisit() error {
 // the channel's order is its protection against replay.
 func (c *Core) claimSealed(ctx context.Context, q corewire.ClaimSealedRequest) (deviceapi.SealedReply, error) {
 	var v *visit
-	var message []byte
 	err := c.do(ctx, func() error {
 		if v = c.visits[q.Body.Session]; v == nil {
 			return c.noVisit()
@@ -149,22 +150,15 @@ func (c *Core) claimSealed(ctx context.Context, q corewire.ClaimSealedRequest) (
 		if v.busy {
 			return catalog.New("busy")
 		}
-		opened, err := v.channel.Open(q.Body.Box)
-		if err != nil {
-			return catalog.New("bad_message", "it is not sealed for this session").Because(err)
-		}
-		message, v.busy = opened, true
+		v.busy = true
 		return nil
 	})
 	if err != nil {
 		return deviceapi.SealedReply{}, err
 	}
-	reply := c.answer(ctx, v, message)
-	var box []byte
-	err = c.do(ctx, func() error {
-		v.busy = false
-		box, err = v.channel.Seal(reply)
-		return err
-	})
-	return deviceapi.SealedReply{Box: box}, err
+	box, err := v.channel.Answer(q.Body.Box, func(message []byte) []byte { return c.answer(ctx, v, message) })
+	if err != nil {
+		err = catalog.New("bad_message", "it is not sealed for this session, or came out of order").Because(err)
+	}
+	return deviceapi.SealedReply{Box: box}, errors.Join(err, c.do(ctx, func() error { v.busy = false; return nil }))
 }
