@@ -179,8 +179,10 @@ func (c *Client) forget(id uint64) {
 // read takes messages until the connection ends.
 func (c *Client) read() {
 	err := c.readAll()
-	if errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) || errors.Is(err, io.ErrClosedPipe) {
-		err = ErrClosed
+	for _, end := range []error{io.EOF, io.ErrUnexpectedEOF, net.ErrClosed, io.ErrClosedPipe} {
+		if errors.Is(err, end) {
+			err = ErrClosed
+		}
 	}
 	_ = c.conn.Close()
 	c.mu.Lock()

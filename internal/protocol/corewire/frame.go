@@ -41,12 +41,13 @@ const writeTimeout = 10 * time.Second
 
 // readMessage reads one frame: its length in four bytes, big-endian, and as
 // many bytes of JSON. It allocates nothing before the length is known to be
-// within MaxFrame. At the end between two frames the error is io.EOF.
+// within MaxFrame. At the end between two frames the error is io.EOF, at one
+// inside a frame io.ErrUnexpectedEOF.
 func readMessage(r io.Reader) (message, error) {
 	var m message
 	var length [4]byte
 	if _, err := io.ReadFull(r, length[:]); err != nil {
-		return m, cutOff(err)
+		return m, err
 	}
 	n := binary.BigEndian.Uint32(length[:])
 	if n == 0 || n > MaxFrame {
@@ -57,19 +58,12 @@ func readMessage(r io.Reader) (message, error) {
 		if errors.Is(err, io.EOF) {
 			err = io.ErrUnexpectedEOF
 		}
-		return m, cutOff(err)
+		return m, err
 	}
 	if err := strictjson.Unmarshal(data, &m); err != nil {
 		return m, violation("a frame that is no message: " + err.Error())
 	}
 	return m, nil
-}
-
-func cutOff(err error) error {
-	if errors.Is(err, io.ErrUnexpectedEOF) {
-		return violation("a frame that is cut off")
-	}
-	return err
 }
 
 // writer writes whole frames, one at a time.

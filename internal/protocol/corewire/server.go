@@ -39,7 +39,7 @@ const helloTimeout = 10 * time.Second
 // Serve answers one front until the connection or the context ends, and closes
 // the connection. It returns after the last call to h has returned: nil when
 // front left, a *ProtocolError when it broke the protocol, the context's error,
-// or that of the connection.
+// or that of the connection (io.ErrUnexpectedEOF when it ended inside a frame).
 func Serve(ctx context.Context, conn net.Conn, h Handler) error {
 	outer := ctx
 	ctx, cancel := context.WithCancel(ctx)
