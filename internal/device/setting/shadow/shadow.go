@@ -1,0 +1,238 @@
+// Package shadow replaces an administrator's password in the system's shadow
+// file (E1), and checks passwords against it.
+//
+// It changes three fields of one line (the hash, the day of the last change,
+// and an expiry day that has passed), under the lock that the system's own
+// tools take (/etc/.pwd.lock, as lckpwdf does), and only from the value that
+// was recorded when the step was prepared. Every other byte of the file stays:
+// other accounts, comments, order, lines it cannot read. The new hash is of a
+// style that the file already uses, because an old system's crypt(3) may not
+// know a newer one.
+//
+// It never writes a blank password, never accepts one, never adds or removes an
+// account, and never puts a password on disk: a step holds hashes.
+package shadow
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"path"
+	"time"
+
+	"github.com/paperclip-nas/paperclip/internal/device/setting"
+	"github.com/paperclip-nas/paperclip/internal/domain/nas"
+	"github.com/paperclip-nas/paperclip/internal/domain/reset"
+	"github.com/paperclip-nas/paperclip/internal/x/atomicfile"
+	"github.com/paperclip-nas/paperclip/internal/x/clock"
+	"github.com/paperclip-nas/paperclip/internal/x/opfs"
+)
+
+// ID is the adapter's name in steps and operations.
+const ID = "shadow"
+
+// Config is what an Adapter is built from. FS, Clock and Rand are required.
+type Config struct {
+	FS    opfs.FS
+	Clock clock.Clock
+	Rand  io.Reader // for salts: a cryptographic source
+	// AdminGroup is the group whose human members are administrators: "sudo"
+	// when empty. root always is one.
+	AdminGroup string
+	// LockWait is how long to wait for another program's lock: 15 s when zero,
+	// as lckpwdf does.
+	LockWait time.Duration
+}
+
+// Adapter is the shadow file.
+type Adapter struct{ cfg Config }
+
+// New is the adapter of the system below cfg.FS. It has no side effect.
+func New(cfg Config) *Adapter {
+	if cfg.AdminGroup == "" {
+		cfg.AdminGroup = "sudo"
+	}
+	if cfg.LockWait == 0 {
+		cfg.LockWait = 15 * time.Second
+	}
+	return &Adapter{cfg}
+}
+
+const (
+	shadowFile = "/etc/shadow"
+	lockFile   = "/etc/.pwd.lock"
+)
+
+// ID is "shadow".
+func (a *Adapter) ID() string { return ID }
+
+// Effects is E1.
+func (a *Adapter) Effects() []nas.Effect { return []nas.Effect{nas.E1} }
+
+// Detect says whether there is a shadow file with an administrator in it.
+func (a *Adapter) Detect(context.Context) (reset.Found, error) {
+	found := reset.Found{What: "shadow file"}
+	if err := atomicfile.Check(a.cfg.FS, shadowFile); err != nil {
+		found.Why = "the shadow file cannot be replaced safely: " + err.Error()
+		return found, nil
+	}
+	accounts, err := a.accounts()
+	if err != nil {
+		found.Why = "the accounts cannot be read: " + err.Error()
+		return found, nil
+	}
+	for _, acc := range accounts {
+		if acc.Administrator {
+			found.Present = true
+			return found, nil
+		}
+	}
+	found.Why = fmt.Sprintf("no account of group %s has a line in the shadow file", a.cfg.AdminGroup)
+	return found, nil
+}
+
+// Read fills the accounts of people: root, and those with a user id from 1000
+// on that have a line in the shadow file.
+func (a *Adapter) Read(_ context.Context, s *nas.Settings) error {
+	accounts, err := a.accounts()
+	if err != nil {
+		return err
+	}
+	s.Accounts = accounts
+	return nil
+}
+
+// change is what a step's Data holds.
+type change struct {
+	User string `json:"user"`
+	From value  `json:"from"`
+	To   value  `json:"to"`
+}
+
+// Prepare hashes the new password for the chosen administrator.
+func (a *Adapter) Prepare(_ context.Context, r setting.Request) ([]reset.Step, error) {
+	if !reset.SetsPassword(r.Mode, r.Scope) {
+		return nil, nil
+	}
+	if r.Password.Empty() {
+		return nil, errors.New("a blank password is never set")
+	}
+	accounts, err := a.accounts()
+	if err != nil {
+		return nil, err
+	}
+	known, _ := nas.Settings{Accounts: accounts}.Account(r.Administrator)
+	if !known.Administrator {
+		return nil, fmt.Errorf("%q is not an administrator's account in the shadow file: %w", r.Administrator, setting.ErrPermanent)
+	}
+	f, err := a.load()
+	if err != nil {
+		return nil, err
+	}
+	old, err := f.value(r.Administrator)
+	if err != nil {
+		return nil, err
+	}
+	hash, err := mint(a.cfg.Rand, r.Password.Reveal(), pickStyle(old.Hash, f.hashes()))
+	if err != nil {
+		return nil, err
+	}
+	c := change{User: r.Administrator, From: old, To: old.renewed(hash, a.today())}
+	data, err := json.Marshal(c)
+	if err != nil {
+		return nil, err
+	}
+	return []reset.Step{{Name: "password of " + r.Administrator + " in the shadow file", Adapter: ID, Effects: a.Effects(), Data: data}}, nil
+}
+
+// Persist writes the new hash.
+func (a *Adapter) Persist(ctx context.Context, s reset.Step) error {
+	c, err := read(s)
+	if err != nil {
+		return err
+	}
+	return a.move(ctx, "shadow.persist", c.User, c.From, c.To)
+}
+
+// Undo writes the old hash again.
+func (a *Adapter) Undo(ctx context.Context, s reset.Step) error {
+	c, err := read(s)
+	if err != nil {
+		return err
+	}
+	return a.move(ctx, "shadow.undo", c.User, c.To, c.From)
+}
+
+// Activate has nothing to do: every sign-in reads the file anew.
+func (a *Adapter) Activate(context.Context, reset.Step) error { return nil }
+
+// Verify reads the file again.
+func (a *Adapter) Verify(_ context.Context, s reset.Step) error {
+	c, err := read(s)
+	if err != nil {
+		return err
+	}
+	f, err := a.load()
+	if err != nil {
+		return err
+	}
+	now, err := f.value(c.User)
+	if err != nil {
+		return err
+	}
+	if now != c.To {
+		return fmt.Errorf("the shadow file does not hold %s's new password", c.User)
+	}
+	return nil
+}
+
+func read(s reset.Step) (change, error) {
+	var c change
+	if err := json.Unmarshal(s.Data, &c); err != nil || c.User == "" {
+		return change{}, fmt.Errorf("the step %q is not one of the shadow file's: %w", s.Name, setting.ErrPermanent)
+	}
+	return c, nil
+}
+
+// move takes one account from one value to another under the system's lock.
+func (a *Adapter) move(ctx context.Context, op, user string, from, to value) error {
+	ctx, cancel := context.WithTimeout(ctx, a.cfg.LockWait)
+	defer cancel()
+	release, err := a.cfg.FS.Lock(ctx, op+".lock", lockFile)
+	if err != nil {
+		return fmt.Errorf("the accounts are being changed by another program: %w", err)
+	}
+	defer release()
+	f, err := a.load()
+	if err != nil {
+		return err
+	}
+	now, err := f.value(user)
+	switch {
+	case err != nil:
+		return err
+	case now == to:
+		return atomicfile.Settle(a.cfg.FS, op, shadowFile)
+	case now != from:
+		return fmt.Errorf("%s's line in the shadow file: %w", user, setting.ErrThirdValue)
+	}
+	f.set(user, to)
+	err = atomicfile.Replace(a.cfg.FS, op, shadowFile, f.bytes(), atomicfile.Options{Mode: 0o640})
+	if errors.Is(err, atomicfile.ErrMountPoint) || errors.Is(err, atomicfile.ErrNotRegular) {
+		return fmt.Errorf("%w: %w", setting.ErrPermanent, err)
+	}
+	return err
+}
+
+func (a *Adapter) load() (*file, error) {
+	data, err := a.cfg.FS.ReadFile(shadowFile)
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", path.Base(shadowFile), err)
+	}
+	return parse(data), nil
+}
+
+// today is the day as the shadow file counts: since 1 January 1970, in UTC.
+func (a *Adapter) today() int64 { return a.cfg.Clock.Now().Unix() / (24 * 60 * 60) }
