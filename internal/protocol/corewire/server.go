@@ -176,11 +176,13 @@ func (s *server) answer(ctx context.Context, id uint64, c call) {
 	s.mu.Lock()
 	delete(s.busy, id)
 	s.mu.Unlock()
-	if err == nil {
+	switch {
+	case ctx.Err() != nil: // the connection is over, and err may only say so
+	case err == nil:
 		s.deliver(ctx, id, kindResult, result)
-		return
+	default:
+		s.deliver(ctx, id, kindProblem, catalog.AsProblem(err))
 	}
-	s.deliver(ctx, id, kindProblem, catalog.AsProblem(err))
 }
 
 func (s *server) pushStates(ctx context.Context) {
