@@ -51,6 +51,7 @@ func deviceProblems() []Problem {
 		{ID: "vendor_profile", Exit: WrongUse, Text: "The button profile %s acts at once and leaves blank or printed passwords.", Meaning: "paperclipd does not do that.", WhatToDo: "Use the profile paperclip."},
 		{ID: "no_button", Exit: Failed, Text: "No reset button was found: %s.", Meaning: "Without it a claim cannot be opened at the device.", WhatToDo: "Name its device in paperclip.toml, [panel] button."},
 		{ID: "unknown_host", Exit: Refused, Text: "This NAS does not go by that name.", Meaning: "A page elsewhere may be trying to reach it through your browser. Nothing was done.", WhatToDo: "Open it by its address, or by its name and .local."},
+		{ID: "cross_site", Exit: Refused, Text: "Another site tried to use this NAS through your browser.", Meaning: "Nothing was done.", WhatToDo: "Close that site."},
 		{ID: "local_only", Exit: Refused, Text: "This NAS answers only on its own network.", Meaning: "Nothing was done.", WhatToDo: "Use a computer on the network that the NAS is plugged into."},
 		{ID: "too_fast", Exit: Refused, Text: "Too many requests at once came from your computer.", Meaning: "Nothing was done.", WhatToDo: "Wait a second and try again."},
 		{ID: "no_such_page", Exit: NotFound, Text: "There is nothing here.", WhatToDo: "Start at the first page of this NAS."},
@@ -63,6 +64,10 @@ func deviceProblems() []Problem {
 func ownerProblems() []Problem {
 	return []Problem{
 		{ID: "none_found", Exit: NotFound, Text: "No NAS answered.", Meaning: "It may be off, on another network, or a firewall on this computer keeps the answers out.", WhatToDo: "Check its power and network light, and that this computer is on the same network; or give its address."},
+		{ID: "no_network", Exit: NotFound, Text: "This computer is on no network.", Meaning: "Nothing could be asked.", WhatToDo: "Plug in its network cable, or join the Wi-Fi of the network that the NAS is on, and search again."},
+		{ID: "search_failed", Exit: Failed, Text: "One way of searching did not work: %s.", Meaning: "A NAS that answers only to that way is missing from the list.", WhatToDo: "Close other finders on this computer, allow this program on the local network, and search again."},
+		{ID: "find_flooded", Exit: Failed, Text: "More answers came than any network has NAS.", Meaning: "Somebody may be flooding this network to hide a device.", WhatToDo: "Give the address or the MAC of the NAS, or connect it to this computer alone."},
+		{ID: "look_alikes", Exit: Failed, Text: "Two devices claim to be the same one: %s.", Meaning: "One of them may be pretending.", WhatToDo: "Compare serial and MAC with the label on the NAS, and choose it by its address."},
 		{ID: "target_unknown", Exit: NotFound, Text: "No NAS here is called %s.", WhatToDo: "`paperclip find` lists what answers."},
 		{ID: "target_ambiguous", Exit: WrongUse, Text: "More than one NAS fits %s.", Meaning: "Nothing was done.", WhatToDo: "Give its MAC address or serial number, as on its label."},
 		{ID: "no_terminal", Exit: WrongUse, Text: "This needs somebody to ask, and there is no terminal.", Meaning: "Nothing was done.", WhatToDo: "%s"},
