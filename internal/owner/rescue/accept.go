@@ -1,0 +1,392 @@
+package rescue
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"slices"
+
+	"github.com/paperclip-nas/paperclip/internal/domain/access"
+	"github.com/paperclip-nas/paperclip/internal/domain/catalog"
+	"github.com/paperclip-nas/paperclip/internal/domain/reset"
+	"github.com/paperclip-nas/paperclip/internal/owner/keys"
+	"github.com/paperclip-nas/paperclip/internal/protocol/deviceapi"
+	"github.com/paperclip-nas/paperclip/internal/protocol/receipt"
+	"github.com/paperclip-nas/paperclip/internal/x/printable"
+)
+
+// The steps from choosing what is set back to the receipt. Commit is the one
+// that changes something: before it everything is as it was, after it the NAS
+// goes to the end by itself.
+
+type optionsSeen = deviceapi.OptionsReply
+
+// doChoose asks which administrator. For a scope that sets no password it is
+// the account that signs in afterwards.
+func doChoose(ctx context.Context, r *run) error {
+	o, err := r.device.Options(ctx)
+	if err != nil {
+		return err
+	}
+	r.options = o
+	if !slices.Contains(o.Scopes, r.state.Scope) || !slices.Contains(o.Modes, reset.Soft) {
+		return catalog.New("not_yet", "the scope "+string(r.state.Scope)+" on this NAS")
+	}
+	if r.state.Administrator != "" {
+		if _, ok := r.administrator(); !ok {
+			return catalog.New("unknown_administrator", r.state.Administrator)
+		}
+		return nil
+	}
+	if len(o.Administrators) == 0 {
+		return catalog.New("no_administrator")
+	}
+	r.state.Administrator, err = r.askAdministrator(ctx, o.Administrators)
+	return err
+}
+
+func (r *run) askAdministrator(ctx context.Context, all []deviceapi.Administrator) (string, error) {
+	if len(all) == 1 {
+		return all[0].Name, nil
+	}
+	q := Question{ID: AskAdministrator, Text: "Whose password shall be set anew?", Default: all[0].Name}
+	if !reset.SetsPassword(reset.Soft, r.state.Scope) {
+		q.Text = "As whom will you sign in afterwards?"
+	}
+	for _, a := range all {
+		o := Option{ID: a.Name, Text: printable.Clean(a.Name)}
+		if a.BuiltIn {
+			o.Detail = "built in"
+		}
+		if a.SecondFactor {
+			o.Detail = "has a second factor, which stays"
+		}
+		q.Options = append(q.Options, o)
+	}
+	a, err := r.cfg.Person.Choose(ctx, q)
+	return a.Option, err
+}
+
+func (r *run) administrator() (deviceapi.Administrator, bool) {
+	i := slices.IndexFunc(r.options.Administrators, func(a deviceapi.Administrator) bool { return a.Name == r.state.Administrator })
+	if i < 0 {
+		return deviceapi.Administrator{}, false
+	}
+	return r.options.Administrators[i], true
+}
+
+func verifyChoose(_ context.Context, r *run) (bool, error) {
+	if _, ok := r.administrator(); !ok {
+		name := r.state.Administrator
+		r.state.Administrator = ""
+		return false, catalog.New("unknown_administrator", printable.Clean(name))
+	}
+	return true, nil
+}
+
+func needChoice(r *run) error {
+	if r.state.Administrator == "" || r.state.Scope == "" {
+		return errOrder("nothing was chosen")
+	}
+	return needPresence(r)
+}
+
+// planCall is what the plan is asked for: an administrator only where that
+// one's password is replaced.
+func (r *run) planCall() deviceapi.PlanCall {
+	q := deviceapi.PlanCall{Mode: reset.Soft, Scope: r.state.Scope}
+	if reset.SetsPassword(q.Mode, q.Scope) {
+		q.Administrator = r.state.Administrator
+	}
+	return q
+}
+
+func doPlan(ctx context.Context, r *run) error {
+	q := r.planCall()
+	reply, err := r.device.Plan(ctx, q)
+	if err != nil {
+		return err
+	}
+	p := reply.Plan
+	if reply.Check() != nil || p.Mode != q.Mode || p.Scope != q.Scope || p.Administrator != q.Administrator {
+		return catalog.New("bad_message", "the plan is not the one that was asked for")
+	}
+	r.state.Plan, r.state.PlanHash, r.accepted = &p, reply.Hash, ""
+	a, err := r.cfg.Person.Choose(ctx, Question{ID: AskAccept, Text: "Shall the NAS do this?", Lines: PlanLines(p)})
+	if err != nil {
+		return err
+	}
+	if !a.Yes {
+		return catalog.New("declined")
+	}
+	r.accepted = reply.Hash
+	return nil
+}
+
+// verifyPlan holds what is kept against what was accepted.
+func verifyPlan(_ context.Context, r *run) (bool, error) {
+	return r.accepted != "" && r.state.Plan.Hash() == r.accepted, nil
+}
+
+func noPassword(r *run) bool { return !reset.SetsPassword(reset.Soft, r.state.Scope) }
+
+func needAccepted(r *run) error {
+	if r.accepted == "" || r.accepted != r.state.PlanHash {
+		return errOrder("no plan was accepted")
+	}
+	return needChoice(r)
+}
+
+func doPassword(ctx context.Context, r *run) error {
+	a, _ := r.administrator()
+	q := Question{ID: AskNewPassword, Text: "A new password for " + printable.Clean(a.Name) + ".", Account: a.Name, Names: []string{a.Name, r.state.Device}, SecondFactor: a.SecondFactor}
+	for range 10 {
+		answer, err := r.cfg.Person.Choose(ctx, q)
+		if err != nil {
+			return err
+		}
+		refusal := access.CheckPassword(answer.Password, a.SecondFactor, q.Names...)
+		if refusal == access.PasswordFits {
+			r.password = answer.Password
+			return nil
+		}
+		q.Advice = access.PasswordAdvice(refusal, a.SecondFactor)
+	}
+	return catalog.New("gave_up")
+}
+
+func verifyPassword(_ context.Context, r *run) (bool, error) {
+	a, _ := r.administrator()
+	return access.CheckPassword(r.password, a.SecondFactor, a.Name, r.state.Device) == access.PasswordFits, nil
+}
+
+func needPassword(r *run) error {
+	if !noPassword(r) && r.password.Empty() {
+		return errOrder("no password was chosen")
+	}
+	return needAccepted(r)
+}
+
+// doCommit hands the plan over. That it may have been accepted is written down
+// before it is sent: whatever happens then, it is never sent twice.
+func doCommit(ctx context.Context, r *run) error {
+	r.state.Handed, r.state.Transaction, r.state.Committed = true, "", false
+	r.note(Commit)
+	if err := r.store.save(r.state); err != nil {
+		return err
+	}
+	reply, err := r.device.Commit(ctx, deviceapi.CommitCall{PlanHash: r.accepted, Administrator: r.planCall().Administrator, NewPassword: r.password})
+	switch {
+	case err == nil:
+		r.state.Transaction = reply.Transaction
+	case unsure(err) || ctx.Err() != nil:
+		r.tell(Commit, "The NAS did not answer. It may have accepted the plan; that is looked at next.")
+	default:
+		r.state.Handed = false
+		return err
+	}
+	return nil
+}
+
+// unsure tells whether an error leaves open what the NAS did.
+func unsure(err error) bool {
+	return errors.Is(err, catalog.New("unreachable")) || errors.Is(err, catalog.New("bad_message"))
+}
+
+func verifyCommit(_ context.Context, r *run) (bool, error) { return r.state.Transaction != "", nil }
+
+func needCommit(r *run) error {
+	if !r.state.Handed {
+		return errOrder("nothing was handed over")
+	}
+	return needDevice(r)
+}
+
+// doFollow waits for the end of the transaction: by its claimant's session, or
+// after an interruption by what the NAS tells anybody.
+func doFollow(ctx context.Context, r *run) error {
+	begun := r.cfg.Clock.Monotonic()
+	for n := 0; ; n++ {
+		done, err := r.followOnce(ctx)
+		if done || (err != nil && !errors.Is(err, catalog.New("unreachable"))) {
+			return err
+		}
+		if err != nil && n%4 == 3 {
+			r.tell(Follow, "The NAS does not answer at "+r.device.Address().String()+"; looking for it at another address.")
+			r.lookAgain(ctx)
+		}
+		if r.overdue(begun) {
+			return catalog.New("unreachable", r.device.Address().String())
+		}
+		if err := r.pause(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+func (r *run) followOnce(ctx context.Context) (done bool, err error) {
+	if r.proved && r.state.Transaction != "" {
+		reply, err := r.device.Progress(ctx, r.state.Transaction)
+		if err == nil {
+			return r.followed(reply)
+		}
+		if unsure(err) {
+			return false, err
+		}
+		r.proved = false // the session is gone; the transaction is not
+	}
+	info, err := r.device.Info(ctx)
+	return err == nil && info.Ready, err
+}
+
+func (r *run) followed(reply deviceapi.ProgressReply) (bool, error) {
+	finished := 0
+	for _, s := range reply.Steps {
+		if s.State == "verify" || s.State == "verified" {
+			finished++
+		}
+	}
+	r.cfg.Person.Tell(Event{Kind: Progress, Step: Follow, Text: printable.Clean(reply.State), Done: finished, Total: len(reply.Steps)})
+	if !reply.Done {
+		return false, nil
+	}
+	if err := r.keepReceipt(reply); err != nil {
+		return true, err
+	}
+	if p := reply.Problem; p != nil {
+		r.state.Handed = false // it was undone: nothing is left to follow
+		known := catalog.New(catalog.ID(p.ID))
+		known.Text = printable.Clean(p.Text)
+		return true, known
+	}
+	r.state.Committed = true
+	return true, nil
+}
+
+// keepReceipt writes a receipt down as soon as there is one, as it came.
+func (r *run) keepReceipt(reply deviceapi.ProgressReply) error {
+	if len(reply.Receipt) == 0 {
+		return nil
+	}
+	if err := r.store.saveReceipt(r.state.ID, reply.Receipt); err != nil {
+		return err
+	}
+	r.state.HasReceipt = true
+	return nil
+}
+
+// verifyFollow looks from outside: the NAS is ready again. With the receipt it
+// is also its signed word; signing in is the test of both.
+func verifyFollow(ctx context.Context, r *run) (bool, error) {
+	info, err := r.info(ctx)
+	return err == nil && info.Ready, err
+}
+
+// doSignIn makes a fresh connection, pinned to the key that the claim proved,
+// and tries the password once.
+func doSignIn(ctx context.Context, r *run) error {
+	password := r.password
+	if password.Empty() {
+		a, err := r.cfg.Person.Choose(ctx, Question{ID: AskPassword, Text: "The password of " + printable.Clean(r.state.Administrator) + ", to see that it works.", Account: r.state.Administrator})
+		if err != nil && !errors.Is(err, catalog.New("no_terminal")) {
+			return err
+		}
+		password = a.Password
+	}
+	if password.Empty() {
+		if !r.state.Committed && !noPassword(r) {
+			return catalog.New("commit_unknown")
+		}
+		r.missing("signing in: no password was given")
+		return nil
+	}
+	device, err := r.meetAgain(ctx)
+	if err != nil {
+		return err
+	}
+	err = device.SignIn(ctx, r.state.Administrator, password)
+	switch {
+	case err == nil:
+		r.state.SignedIn, r.state.AddressAfter = true, device.Address().String()
+		r.state.Committed = r.state.Committed || !noPassword(r)
+		return r.remember(keys.Met)
+	case errors.Is(err, catalog.New("sign_in_failed")) && !r.state.Committed && !noPassword(r):
+		r.state.Handed = false
+		return catalog.New("commit_unknown")
+	case errors.Is(err, catalog.New("sign_in_failed")), errors.Is(err, catalog.New("sign_in_later")):
+		r.state.AddressAfter = device.Address().String()
+		return nil // verifySignIn says it
+	}
+	return err
+}
+
+func (r *run) missing(what string) {
+	if !slices.Contains(r.state.NotDone, what) {
+		r.state.NotDone = append(r.state.NotDone, what)
+	}
+}
+
+// meetAgain connects anew, where the NAS is now.
+func (r *run) meetAgain(ctx context.Context) (Device, error) {
+	known, ok := r.cfg.Keys.Lookup(r.state.PublicKey)
+	pin := Pin{Key: r.state.PublicKey, Proved: ok && known.How == keys.Claimed}
+	begun := r.cfg.Clock.Monotonic()
+	for {
+		d, err := r.cfg.Meet(ctx, []netip.AddrPort{r.device.Address()}, pin)
+		if err == nil || !errors.Is(err, catalog.New("unreachable")) || r.overdue(begun) {
+			return d, err
+		}
+		r.lookAgain(ctx)
+		if err := r.pause(ctx); err != nil {
+			return nil, err
+		}
+	}
+}
+
+func verifySignIn(_ context.Context, r *run) (bool, error) { return r.state.SignedIn, nil }
+
+func noWitness(r *run) bool { return r.cfg.Witness == nil }
+
+func doWitness(ctx context.Context, r *run) error {
+	e, err := r.cfg.Witness.After(ctx, r.state.Device, r.state.Administrator)
+	if err != nil {
+		return err
+	}
+	r.state.Evidence = e
+	return nil
+}
+
+func verifyWitness(_ context.Context, r *run) (bool, error) {
+	e := r.state.Evidence
+	return e.Data != nil && e.Data.Changed == 0, nil
+}
+
+func doReceipt(_ context.Context, r *run) error {
+	if !r.state.HasReceipt {
+		r.missing("the receipt: the session in which the NAS gives it was interrupted; it is kept on the NAS")
+	}
+	return nil
+}
+
+// verifyReceipt reads the receipt back from the disk: signed by the key that
+// the claim proved, about the plan that was accepted.
+func verifyReceipt(_ context.Context, r *run) (bool, error) {
+	if !r.state.HasReceipt {
+		return false, nil
+	}
+	file, err := r.store.readReceipt(r.state.ID)
+	if err != nil {
+		return false, catalog.New("receipt_unreadable", "its file").Because(err)
+	}
+	keyID, s, err := receipt.Verify(file)
+	switch {
+	case err != nil:
+		return false, catalog.New("receipt_invalid", err.Error())
+	case keyID != r.state.KeyID:
+		return false, catalog.New("receipt_invalid", "another device has signed it")
+	case s.Transaction != r.state.Transaction, s.PlanHash != r.state.PlanHash, s.Result != receipt.Committed,
+		s.Scope != string(r.state.Scope), s.Administrator != r.planCall().Administrator:
+		return false, catalog.New("receipt_invalid", "it is about something else than what was accepted")
+	}
+	return true, nil
+}

@@ -1,0 +1,73 @@
+package rescue
+
+import (
+	"fmt"
+
+	"github.com/paperclip-nas/paperclip/internal/domain/catalog"
+	"github.com/paperclip-nas/paperclip/internal/domain/reset"
+)
+
+// Result is what `paperclip rescue --json` prints. Its names are a contract
+// (design.md, "The command line"); no password, code or key is among them.
+type Result struct {
+	ID                 string      `json:"id"` // of the rescue, for --resume
+	Device             string      `json:"device"`
+	Cause              string      `json:"cause"`
+	Way                WayID       `json:"way"`
+	Plan               *reset.Plan `json:"plan"`
+	Timeline           []Entry     `json:"timeline"`
+	AddressBefore      string      `json:"address_before"`
+	AddressAfter       string      `json:"address_after"`
+	Administrator      string      `json:"administrator"`
+	SignedIn           bool        `json:"signed_in"`
+	OldPasswordRefused *bool       `json:"old_password_refused"`
+	Data               *Data       `json:"data"`
+	Restored           []string    `json:"restored"`
+	Receipt            string      `json:"receipt"` // where it is kept
+	NotDone            []string    `json:"not_done"`
+
+	Problem *catalog.Problem `json:"problem,omitempty"`
+}
+
+// result puts the state into the words of the contract.
+func (st State) result(receiptPath string) Result {
+	r := Result{
+		ID: st.ID, Device: st.Device, Cause: causeOf(st.Scope), Way: st.Way, Plan: st.Plan, Timeline: st.Timeline,
+		AddressBefore: st.AddressBefore, AddressAfter: st.AddressAfter, Administrator: st.Administrator, SignedIn: st.SignedIn,
+		OldPasswordRefused: st.Evidence.OldPasswordRefused, Data: st.Evidence.Data, Restored: []string{}, NotDone: st.NotDone,
+	}
+	if r.NotDone == nil {
+		r.NotDone = []string{}
+	}
+	if st.HasReceipt {
+		r.Receipt = receiptPath
+	}
+	return r
+}
+
+// judge is whether a rescue that went through all its steps did what it is
+// for: nil, or the problem that says what could not be shown.
+func (st State) judge() error {
+	switch {
+	case st.Evidence.Data != nil && st.Evidence.Data.Changed > 0:
+		return catalog.New("data_changed", fmt.Sprint(st.Evidence.Data.Changed))
+	case !st.SignedIn:
+		return catalog.New("not_verified", "signing in anew did not work")
+	case st.Evidence.OldPasswordRefused != nil && !*st.Evidence.OldPasswordRefused && reset.SetsPassword(reset.Soft, st.Scope):
+		return catalog.New("not_verified", "the old password still works")
+	}
+	last := map[Name]bool{}
+	for _, e := range st.Timeline {
+		last[e.Step] = e.Verified
+	}
+	if reset.SetsPassword(reset.Soft, st.Scope) { // the new password opening the NAS shows both
+		delete(last, Commit)
+		delete(last, Follow)
+	}
+	for _, n := range Steps() {
+		if verified, done := last[n]; done && !verified {
+			return catalog.New("not_verified", "the step "+string(n)+" is not shown to have worked")
+		}
+	}
+	return nil
+}
