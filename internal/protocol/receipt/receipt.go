@@ -30,8 +30,9 @@ import (
 const (
 	// Format names this version of the file.
 	Format = "paperclip-receipt/1"
-	// MaxSize is the largest receipt file, in bytes.
-	MaxSize = 128 << 10
+	// MaxSize is the largest receipt file, in bytes: what still fits, in base64,
+	// into one sealed message.
+	MaxSize = 24 << 10
 
 	// domain keeps a signature on a receipt from being one on anything else
 	// that the identity key signs.
@@ -153,7 +154,10 @@ func Verify(file []byte) (keyID string, s Statement, err error) {
 		return "", Statement{}, err
 	}
 	signature, err := base64.StdEncoding.DecodeString(e.Signature)
-	if err != nil || !ed25519.Verify(s.Device.PublicKey, signed(e.Payload), signature) {
+	if err != nil || base64.StdEncoding.EncodeToString(signature) != e.Signature {
+		return "", Statement{}, ErrSignature // base64 can be written in several ways
+	}
+	if !ed25519.Verify(s.Device.PublicKey, signed(e.Payload), signature) {
 		return "", Statement{}, ErrSignature
 	}
 	return s.Device.KeyID, s, nil
@@ -186,9 +190,12 @@ func parseEnvelope(file []byte) (envelope, error) {
 func parsePayload(payload string) (Statement, error) {
 	var s Statement
 	if err := strictjson.Unmarshal([]byte(payload), &s); err != nil {
-		return s, fmt.Errorf("%w: %w", ErrFormat, err)
+		return Statement{}, fmt.Errorf("%w: %w", ErrFormat, err)
 	}
-	return s, check(s)
+	if err := check(s); err != nil {
+		return Statement{}, err
+	}
+	return s, nil
 }
 
 // check holds what every receipt must have.
@@ -212,5 +219,5 @@ func check(s Statement) error {
 
 func isHash(s string) bool {
 	b, err := hex.DecodeString(s)
-	return err == nil && len(b) == sha256.Size
+	return err == nil && len(b) == sha256.Size && s == hex.EncodeToString(b)
 }
