@@ -1,0 +1,84 @@
+package front
+
+import (
+	"context"
+	"mime"
+	"net/http"
+	"time"
+
+	"github.com/paperclip-nas/paperclip/internal/domain/catalog"
+	"github.com/paperclip-nas/paperclip/internal/protocol/corewire"
+	"github.com/paperclip-nas/paperclip/internal/protocol/deviceapi"
+)
+
+// device is what anybody may know, as of now.
+func (f *Front) device() (deviceapi.Device, error) {
+	v := f.view.Load()
+	if v.client == nil {
+		return deviceapi.Device{}, catalog.New("core_unreachable")
+	}
+	d := v.device
+	passed := int((f.cfg.Clock.Monotonic() - v.at) / time.Second)
+	d.Claim.ClosesInSeconds = max(d.Claim.ClosesInSeconds-passed, 0)
+	return d, nil
+}
+
+func (f *Front) answerDevice(w http.ResponseWriter, _ *http.Request, _ visitor) error {
+	d, err := f.device()
+	if err != nil {
+		return err
+	}
+	sendJSON(w, http.StatusOK, d)
+	return nil
+}
+
+func (f *Front) answerSession(w http.ResponseWriter, r *http.Request, v visitor) error {
+	return pass(f, w, r, func(ctx context.Context, c *corewire.Client, _ deviceapi.SessionRequest) (deviceapi.SessionReply, error) {
+		return c.ClaimSession(ctx, corewire.ClaimSessionRequest{Source: v.source, LeafSPKI: v.leaf})
+	})
+}
+
+func (f *Front) answerPake(w http.ResponseWriter, r *http.Request, v visitor) error {
+	return pass(f, w, r, func(ctx context.Context, c *corewire.Client, q deviceapi.PakeRequest) (deviceapi.PakeReply, error) {
+		return c.ClaimPake(ctx, corewire.ClaimPakeRequest{Source: v.source, Body: q})
+	})
+}
+
+func (f *Front) answerConfirm(w http.ResponseWriter, r *http.Request, v visitor) error {
+	return pass(f, w, r, func(ctx context.Context, c *corewire.Client, q deviceapi.ConfirmRequest) (deviceapi.ConfirmReply, error) {
+		return c.ClaimConfirm(ctx, corewire.ClaimConfirmRequest{Source: v.source, Body: q})
+	})
+}
+
+func (f *Front) answerSealed(w http.ResponseWriter, r *http.Request, v visitor) error {
+	return pass(f, w, r, func(ctx context.Context, c *corewire.Client, q deviceapi.SealedRequest) (deviceapi.SealedReply, error) {
+		return c.ClaimSealed(ctx, corewire.ClaimSealedRequest{Source: v.source, Body: q})
+	})
+}
+
+func (f *Front) answerSignIn(w http.ResponseWriter, r *http.Request, v visitor) error {
+	return pass(f, w, r, func(ctx context.Context, c *corewire.Client, q deviceapi.SignInRequest) (deviceapi.SignInReply, error) {
+		return c.SignIn(ctx, corewire.SignInRequest{Source: v.source, User: q.User, Password: q.Password})
+	})
+}
+
+// pass reads a body strictly, hands it to core, and answers with what core says.
+func pass[Q, R any](f *Front, w http.ResponseWriter, r *http.Request, call func(context.Context, *corewire.Client, Q) (R, error)) error {
+	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != deviceapi.ContentType {
+		return catalog.New("bad_message", "it is not "+deviceapi.ContentType)
+	}
+	var q Q
+	if err := deviceapi.DecodeStrict(http.MaxBytesReader(w, r.Body, deviceapi.MaxBody), deviceapi.MaxBody, &q); err != nil {
+		return catalog.New("bad_message", err.Error()).Because(err)
+	}
+	client := f.view.Load().client
+	if client == nil {
+		return catalog.New("core_unreachable")
+	}
+	reply, err := call(r.Context(), client, q)
+	if err != nil {
+		return err
+	}
+	sendJSON(w, http.StatusOK, reply)
+	return nil
+}

@@ -1,0 +1,255 @@
+// Package front is the part of paperclipd that strangers can talk to: the
+// device's page, its HTTPS interface and what it announces. It has no privilege
+// and keeps nothing worth stealing.
+//
+// Everything that matters is core's: front has core certify its short-lived TLS
+// key, shows what core says of itself, and passes the steps of a claim and
+// sign-ins on, as they came. It decides only who may not even ask: each route
+// has an explicit policy (see routes), and a route without one answers nobody.
+// It reads no settings, counts no tries, and logs no bodies.
+//
+// Claims and sign-ins are taken from on-link sources alone: whoever is in the
+// room, not whoever came through a VPN. A sign-in could be let in from further
+// away; until somebody needs that, it is not.
+package front
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/paperclip-nas/paperclip/internal/domain/catalog"
+	"github.com/paperclip-nas/paperclip/internal/protocol/corewire"
+	"github.com/paperclip-nas/paperclip/internal/protocol/deviceapi"
+	"github.com/paperclip-nas/paperclip/internal/web"
+	"github.com/paperclip-nas/paperclip/internal/x/clock"
+)
+
+// Config is what a Front works with.
+type Config struct {
+	// Dial connects to core. It is called again when the connection is lost.
+	Dial func(context.Context) (net.Conn, error)
+	// HTTP and HTTPS are addresses to listen on, "127.0.0.1:0" in the lab.
+	// Empty means every address, on the port that core's settings say.
+	HTTP, HTTPS string
+	// OnLink tells whether remote is on the very network on which it reached
+	// local. Without it, nobody is.
+	OnLink func(local, remote netip.AddrPort) bool
+	// Announce is told what to announce; it may be nil.
+	Announce Announcer
+	// Interfaces lists the machine's own network interfaces to announce on,
+	// besides those that core names. It may be nil.
+	Interfaces func() []corewire.Interface
+
+	Clock clock.Clock  // the machine's if nil
+	Rand  io.Reader    // crypto/rand if nil
+	Log   *slog.Logger // nowhere if nil
+}
+
+// Front serves until its Run ends.
+type Front struct {
+	cfg      Config
+	log      *slog.Logger
+	look     *web.Look
+	handler  http.Handler
+	view     atomic.Pointer[view]
+	cert     atomic.Pointer[certificate]
+	ready    chan struct{}
+	isReady  sync.Once
+	news     chan []Announcement // the latest that was not announced yet
+	mu       sync.Mutex
+	serving  [2]*server // by scheme
+	stopping sync.WaitGroup
+}
+
+// view is what requests see of core. It is replaced, never changed.
+type view struct {
+	client *corewire.Client // nil while core does not answer
+	device deviceapi.Device
+	state  corewire.State
+	at     time.Duration // when the state came, on Config.Clock
+}
+
+const (
+	dialTimeout = 10 * time.Second
+	retryLeast  = 200 * time.Millisecond
+	retryMost   = 5 * time.Second
+	lookAgain   = 10 * time.Second // for a port that was in use, and for new interfaces
+)
+
+// New returns a Front that does nothing before Run.
+func New(cfg Config) *Front {
+	if cfg.OnLink == nil {
+		cfg.OnLink = func(_, _ netip.AddrPort) bool { return false }
+	}
+	if cfg.Clock == nil {
+		cfg.Clock = clock.System()
+	}
+	if cfg.Rand == nil {
+		cfg.Rand = rand.Reader
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	f := &Front{cfg: cfg, log: cfg.Log, ready: make(chan struct{}), news: make(chan []Announcement, 1)}
+	look, err := web.New(pageFiles, pageName)
+	if err != nil {
+		panic(err) // the page is part of this program, and a test shows it
+	}
+	f.look, f.handler = look, newHandler(f, routes())
+	f.view.Store(&view{})
+	return f
+}
+
+// Ready closes when both listeners answer for the first time.
+func (f *Front) Ready() <-chan struct{} { return f.ready }
+
+// Addresses are where it listens; the zero value where it does not.
+func (f *Front) Addresses() (http, https netip.AddrPort) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.serving[plain].address(), f.serving[secure].address()
+}
+
+// Run serves until ctx ends, and then returns nil. It outlives core: while core
+// is away the page says so, and the interface answers core_unreachable. The
+// only error is the problem port_in_use, before it has ever listened.
+func (f *Front) Run(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	var announcing sync.WaitGroup
+	announcing.Go(func() { f.announce(ctx) })
+	defer func() {
+		cancel()
+		f.shutdown()
+		announcing.Wait()
+	}()
+	wait := retryLeast
+	for {
+		served, err := f.connected(ctx)
+		if ctx.Err() != nil {
+			return nil
+		}
+		if errors.Is(err, catalog.New("port_in_use")) {
+			return err
+		}
+		if served {
+			wait = retryLeast
+		}
+		f.log.Warn("core is away", "error", err, "again_in", wait)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-f.cfg.Clock.After(wait):
+			wait = min(2*wait, retryMost)
+		}
+	}
+}
+
+// connected is one connection to core, from its start to its end. served tells
+// whether core answered at all.
+func (f *Front) connected(ctx context.Context) (served bool, err error) {
+	client, err := f.dial(ctx)
+	if err != nil {
+		return false, err
+	}
+	defer client.Close()
+	defer f.lose()
+	renew, err := f.certify(ctx, client)
+	if err != nil {
+		return false, err
+	}
+	due, look := f.cfg.Clock.After(renew), f.cfg.Clock.After(lookAgain)
+	for {
+		select {
+		case <-ctx.Done():
+			return true, ctx.Err()
+		case s, ok := <-client.States():
+			if !ok {
+				return true, client.Err()
+			}
+			if err := f.learn(ctx, client, s); err != nil {
+				return true, err
+			}
+		case <-due:
+			if renew, err = f.certify(ctx, client); err != nil {
+				return true, err
+			}
+			due = f.cfg.Clock.After(renew)
+			continue
+		case <-look:
+			look = f.cfg.Clock.After(lookAgain)
+		}
+		if err := f.follow(); err != nil {
+			return true, err
+		}
+	}
+}
+
+// learn takes a state of core, and reads what goes with it.
+func (f *Front) learn(ctx context.Context, client *corewire.Client, s corewire.State) error {
+	v := view{client: client, state: s}
+	if err := client.Read(ctx, corewire.ReadDevice, &v.device); err != nil {
+		return err
+	}
+	v.state.Claim = v.device.Claim // what was read is the later one
+	v.at = f.cfg.Clock.Monotonic()
+	f.view.Store(&v)
+	return nil
+}
+
+// follow listens and announces as the present view says. A port that is in use
+// is an error before the first listening; later the old one stays and the new
+// one is tried again: somebody may be in the middle of a claim.
+func (f *Front) follow() error {
+	v := f.view.Load()
+	if v.client == nil {
+		return nil
+	}
+	err := f.listen(v.state.Ports)
+	switch {
+	case err == nil:
+		f.isReady.Do(func() { close(f.ready) })
+	case !f.everReady():
+		return err
+	default:
+		f.log.Error("cannot listen where the settings say; still listening where it did", "error", err)
+	}
+	f.tell(v)
+	return nil
+}
+
+func (f *Front) everReady() bool {
+	select {
+	case <-f.ready:
+		return true
+	default:
+		return false
+	}
+}
+
+func (f *Front) dial(ctx context.Context) (*corewire.Client, error) {
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	defer cancel()
+	conn, err := f.cfg.Dial(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return corewire.Dial(ctx, conn)
+}
+
+// lose keeps what was known of core for the page, without the connection.
+func (f *Front) lose() {
+	v := *f.view.Load()
+	v.client = nil
+	v.device.Ready, v.device.Claim, v.state.Claim = false, deviceapi.Claim{}, deviceapi.Claim{}
+	f.view.Store(&v)
+	f.tell(&v)
+}
