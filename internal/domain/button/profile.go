@@ -53,6 +53,9 @@ type Profile struct {
 
 // stages returns what a press may select.
 func (p *Profile) stages(c ClaimState, again bool) []Stage {
+	if p.ActsAtOnce {
+		c = ClaimClosed // a vendor's device has no claims
+	}
 	var chosen []Stage
 	switch {
 	case c == ClaimHard:
