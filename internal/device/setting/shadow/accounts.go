@@ -116,15 +116,15 @@ func (a *Adapter) Check(_ context.Context, user string, password access.Secret) 
 	}
 	text := password.Reveal()
 	v, err := f.value(user)
-	real := err == nil && v.usable(a.today()) && known(v.Hash) && a.isPerson(user) &&
+	genuine := err == nil && v.usable(a.today()) && known(v.Hash) && a.isPerson(user) &&
 		text != "" && len(text) <= maxPassword
 	hash := v.Hash
-	if !real {
+	if !genuine {
 		hash = decoy(f.hashes())
 		text = text[:min(len(text), maxPassword)]
 	}
 	ok, err := match(hash, text)
-	return ok && real, err
+	return ok && genuine, err
 }
 
 func (a *Adapter) isPerson(user string) bool {

@@ -1,7 +1,6 @@
 package shadow_test
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -384,23 +383,4 @@ func BenchmarkCheck(b *testing.B) {
 			}
 		})
 	}
-}
-
-func FuzzShadowFile(f *testing.F) {
-	f.Add([]byte("anna:$6$s$h:1:0:99999:7:::\n"))
-	f.Add([]byte("anna:::::::::\nanna"))
-	f.Fuzz(func(t *testing.T, data []byte) {
-		s := newSystem(t, string(data))
-		a := s.adapter(nil)
-		steps, err := a.Prepare(t.Context(), request("anna", newPassword))
-		if err != nil {
-			return
-		}
-		if err := errors.Join(a.Persist(t.Context(), steps[0]), a.Undo(t.Context(), steps[0])); err != nil {
-			t.Fatal(err)
-		}
-		if !bytes.Equal([]byte(s.shadow(t)), data) {
-			t.Fatalf("%q became %q", data, s.shadow(t))
-		}
-	})
 }

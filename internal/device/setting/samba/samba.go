@@ -1,0 +1,264 @@
+// Package samba replaces an administrator's password in Samba's own account
+// database (E1), which SMB sign-ins use instead of the shadow file.
+//
+// It changes one account: its hash, the time of the last change, and the marks
+// that say disabled, locked out or no password needed. All else of the account
+// and every other account stays. It starts only from the recorded hash, which
+// the writing program compares once more.
+//
+// # How a hash is written
+//
+// An NT hash is as good as the password: who has it signs in. So it must not
+// be an argument, which every local user can read:
+//
+//   - "pdbedit --set-nt-hash=HASH" is one, and has no other way in.
+//   - "pdbedit -i smbpasswd:FILE" keeps it out of sight, but replaces the whole
+//     account: its SID and full name are lost (seen with Samba 4.17).
+//   - "pdbedit -i tdbsam:FILE" into a tdbsam database does nothing: one process
+//     opens one tdbsam (seen with 4.17).
+//   - "smbpasswd -s" wants the password itself, which is gone after a power cut.
+//
+// Left are Samba's own Python bindings, which Debian's samba package depends
+// on: a short script of ours gets the request on its standard input, changes
+// the one account through Samba's library, and so within Samba's own lock and
+// transaction. Reading back is pdbedit's, another program.
+//
+// The package never creates an account, never sets a blank password, and never
+// touches a database that is not on this machine (LDAP, a domain controller's).
+package samba
+
+import (
+	"context"
+	_ "embed"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/paperclip-nas/paperclip/internal/device/setting"
+	"github.com/paperclip-nas/paperclip/internal/domain/nas"
+	"github.com/paperclip-nas/paperclip/internal/domain/reset"
+	"github.com/paperclip-nas/paperclip/internal/x/clock"
+	"github.com/paperclip-nas/paperclip/internal/x/opfs"
+)
+
+// ID is the adapter's name in steps and operations.
+const ID = "samba"
+
+// script is the program that changes one account.
+//
+//go:embed set.py
+var script string
+
+// Exit statuses of the script.
+const (
+	exitDone    = 0
+	exitThird   = 3
+	exitMissing = 4
+)
+
+// Config is what an Adapter is built from. Runner and Clock are required; the
+// rest is for tests.
+type Config struct {
+	Runner     opfs.Runner
+	Clock      clock.Clock
+	ConfigFile string // "/etc/samba/smb.conf" when empty
+	Pdbedit    string // "pdbedit" when empty
+	Python     string // "/usr/bin/python3" when empty: the one that has the bindings
+}
+
+// Adapter is Samba's account database.
+type Adapter struct{ cfg Config }
+
+// New is the adapter of this system's Samba. It has no side effect.
+func New(cfg Config) *Adapter {
+	for _, d := range []struct {
+		field *string
+		value string
+	}{
+		{&cfg.ConfigFile, "/etc/samba/smb.conf"},
+		{&cfg.Pdbedit, "pdbedit"},
+		{&cfg.Python, "/usr/bin/python3"},
+	} {
+		if *d.field == "" {
+			*d.field = d.value
+		}
+	}
+	return &Adapter{cfg}
+}
+
+// ID is "samba".
+func (a *Adapter) ID() string { return ID }
+
+// Effects is E1.
+func (a *Adapter) Effects() []nas.Effect { return []nas.Effect{nas.E1} }
+
+// Detect says whether Samba is here with a database that can be changed.
+func (a *Adapter) Detect(ctx context.Context) (reset.Found, error) {
+	found := reset.Found{What: "Samba's account database"}
+	switch _, err := a.lookUp(ctx, "root"); {
+	case errors.Is(err, opfs.ErrNoCommand):
+		found.Why = "Samba is not installed"
+		return found, nil
+	case err != nil && !errors.Is(err, errNoAccount):
+		found.Why = err.Error()
+		return found, nil
+	}
+	if err := a.probe(ctx); err != nil {
+		found.Why = err.Error()
+		return found, nil
+	}
+	found.Present = true
+	return found, nil
+}
+
+// Read adds nothing: the accounts are the system's, which package shadow reads.
+func (a *Adapter) Read(context.Context, *nas.Settings) error { return nil }
+
+// value is what a reset replaces of an account.
+type value struct {
+	NT         string `json:"nt"` // hex, upper case; "" where there is none
+	Disabled   bool   `json:"disabled"`
+	NoPassword bool   `json:"no_password"`
+	Changed    int64  `json:"changed"` // Unix seconds
+}
+
+// change is what a step's Data holds.
+type change struct {
+	User string `json:"user"`
+	From value  `json:"from"`
+	To   value  `json:"to"`
+}
+
+// Prepare hashes the new password, where the administrator has an SMB account
+// with a password.
+// Where there is one that cannot be changed, it is an error: the old password
+// would go on opening the shares.
+func (a *Adapter) Prepare(ctx context.Context, r setting.Request) ([]reset.Step, error) {
+	if !reset.SetsPassword(r.Mode, r.Scope) {
+		return nil, nil
+	}
+	if r.Password.Empty() {
+		return nil, errors.New("a blank password is never set")
+	}
+	old, err := a.lookUp(ctx, r.Administrator)
+	if errors.Is(err, opfs.ErrNoCommand) || errors.Is(err, errNoAccount) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if old.NT == "" {
+		return nil, nil // no password opens this account, so none is to be replaced
+	}
+	if err := a.probe(ctx); err != nil {
+		return nil, fmt.Errorf("%s has a password for SMB that cannot be replaced: %w", r.Administrator, err)
+	}
+	hash, err := ntHash(r.Password.Reveal())
+	if err != nil {
+		return nil, err
+	}
+	// A time of 0 would force another change; a clock that lost its time must
+	// not set one before the last.
+	changed := max(a.cfg.Clock.Now().Unix(), old.Changed, 1)
+	data, err := json.Marshal(change{r.Administrator, old, value{NT: hash, Changed: changed}})
+	if err != nil {
+		return nil, err
+	}
+	return []reset.Step{{Name: "password of " + r.Administrator + " in Samba", Adapter: ID, Effects: a.Effects(), Data: data}}, nil
+}
+
+// Persist writes the new hash.
+func (a *Adapter) Persist(ctx context.Context, s reset.Step) error {
+	c, err := read(s)
+	if err != nil {
+		return err
+	}
+	return a.set(ctx, "samba.persist.set", c.User, c.From, c.To)
+}
+
+// Undo writes the old hash again.
+func (a *Adapter) Undo(ctx context.Context, s reset.Step) error {
+	c, err := read(s)
+	if err != nil {
+		return err
+	}
+	return a.set(ctx, "samba.undo.set", c.User, c.To, c.From)
+}
+
+// Activate has nothing to do: every new SMB session reads the database.
+func (a *Adapter) Activate(context.Context, reset.Step) error { return nil }
+
+// Verify reads the account back with pdbedit.
+func (a *Adapter) Verify(ctx context.Context, s reset.Step) error {
+	c, err := read(s)
+	if err != nil {
+		return err
+	}
+	now, err := a.lookUp(ctx, c.User)
+	if err != nil {
+		return err
+	}
+	if now != c.To {
+		return fmt.Errorf("Samba's database does not hold %s's new password", c.User)
+	}
+	return nil
+}
+
+func read(s reset.Step) (change, error) {
+	var c change
+	if err := json.Unmarshal(s.Data, &c); err != nil || c.User == "" || c.From.NT == "" || c.To.NT == "" {
+		return change{}, fmt.Errorf("the step %q is not one of Samba's: %w", s.Name, setting.ErrPermanent)
+	}
+	return c, nil
+}
+
+// request is what the script reads.
+type request struct {
+	Action string `json:"action"`
+	Config string `json:"config"`
+	User   string `json:"user,omitempty"`
+	From   value  `json:"from"`
+	To     value  `json:"to"`
+}
+
+func (a *Adapter) run(ctx context.Context, op string, r request) (opfs.Output, error) {
+	r.Config = a.cfg.ConfigFile
+	stdin, err := json.Marshal(r)
+	if err != nil {
+		return opfs.Output{}, err
+	}
+	return a.cfg.Runner.Run(ctx, op, opfs.Command{Path: a.cfg.Python, Args: []string{"-I", "-c", script}, Stdin: stdin})
+}
+
+// set takes one account from one value to another. The script itself finds out
+// whether that is done already.
+func (a *Adapter) set(ctx context.Context, op, user string, from, to value) error {
+	out, err := a.run(ctx, op, request{Action: "set", User: user, From: from, To: to})
+	if err != nil {
+		return err
+	}
+	switch out.ExitCode {
+	case exitDone:
+		return nil
+	case exitThird:
+		return fmt.Errorf("%s's password in Samba: %w", user, setting.ErrThirdValue)
+	case exitMissing:
+		return fmt.Errorf("%s has no account in Samba any more: %w", user, setting.ErrThirdValue)
+	}
+	return fmt.Errorf("Samba's database was not changed (status %d)", out.ExitCode)
+}
+
+// probe asks which database Samba uses, which also shows that the bindings are
+// there.
+func (a *Adapter) probe(ctx context.Context) error {
+	out, err := a.run(ctx, "samba.detect.bindings", request{Action: "probe"})
+	if err != nil || out.ExitCode != exitDone {
+		return fmt.Errorf("Samba's Python bindings (Debian: python3-samba) do not work here: %w", setting.ErrPermanent)
+	}
+	backend, _, _ := strings.Cut(strings.TrimSpace(string(out.Stdout)), ":")
+	if backend != "tdbsam" && backend != "smbpasswd" {
+		return fmt.Errorf("Samba keeps its accounts in %q, not in a database of this machine: %w", backend, setting.ErrPermanent)
+	}
+	return nil
+}

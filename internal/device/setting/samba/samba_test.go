@@ -1,0 +1,255 @@
+package samba_test
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/paperclip-nas/paperclip/internal/device/setting"
+	"github.com/paperclip-nas/paperclip/internal/device/setting/samba"
+	"github.com/paperclip-nas/paperclip/internal/device/setting/samba/sambatest"
+	"github.com/paperclip-nas/paperclip/internal/device/setting/settingtest"
+	"github.com/paperclip-nas/paperclip/internal/domain/access"
+	"github.com/paperclip-nas/paperclip/internal/domain/nas"
+	"github.com/paperclip-nas/paperclip/internal/domain/reset"
+	"github.com/paperclip-nas/paperclip/internal/x/clock"
+	"github.com/paperclip-nas/paperclip/internal/x/opfs"
+)
+
+func TestMain(m *testing.M) {
+	if sambatest.IsTool(os.Args) {
+		os.Exit(sambatest.Tool(os.Args, os.Stdin, os.Stdout, os.Stderr))
+	}
+	os.Exit(m.Run())
+}
+
+const newPassword = "four words quite apart"
+
+func request(user string) setting.Request {
+	return setting.Request{Mode: reset.Soft, Scope: reset.Credentials, Administrator: user, Password: access.NewSecret(newPassword)}
+}
+
+// fake is a system whose Samba is a text file.
+func fake(t testing.TB, database string) (samba.Config, string) {
+	t.Helper()
+	config := filepath.Join(t.TempDir(), "smb.conf")
+	path := sambatest.Database(config)
+	if err := os.WriteFile(path, []byte(database), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return samba.Config{
+		Runner: opfs.Exec(nil), Clock: clock.System(), ConfigFile: config, Pdbedit: os.Args[0], Python: os.Args[0],
+	}, path
+}
+
+const database = "anna:1000:XXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXX:5C54B3EE4C8287D5A795C0A58FE8201A:[DUX        ]:LCT-6B028451:\n" +
+	"ben:1001:XXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXX:A9F0DD57E1EDAB5BB55A9AC0A99C15EC:[U          ]:LCT-6B028451:\n" +
+	"cara:1002:NO PASSWORDXXXXXXXXXXXXXXXXXXXXX:NO PASSWORDXXXXXXXXXXXXXXXXXXXXX:[NU         ]:LCT-00000000:\n"
+
+func TestContract(t *testing.T) {
+	settingtest.Run(t, func(t testing.TB) settingtest.System {
+		cfg, path := fake(t, strings.Replace(database, "DUX ", "UXD ", 1)) // as the stand-in writes flags
+		return settingtest.System{
+			Adapter: samba.New(cfg),
+			Request: request("anna"),
+			Idle:    setting.Request{Mode: reset.Soft, Scope: reset.Network},
+			Stored:  stored(path),
+			Meddle: func(t testing.TB) {
+				theirs := strings.Replace(string(stored(path)(t)), "5C54", "AAAA", 1)
+				if err := os.WriteFile(path, []byte(theirs), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			},
+			Restart: func(testing.TB) setting.Adapter { return samba.New(cfg) },
+			Silent:  true,
+		}
+	})
+}
+
+func stored(path string) func(testing.TB) []byte {
+	return func(t testing.TB) []byte {
+		t.Helper()
+		data, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return data
+	}
+}
+
+func TestWhereThereIsNothingToChange(t *testing.T) {
+	cfg, _ := fake(t, database)
+	if steps, err := samba.New(cfg).Prepare(t.Context(), request("dirk")); err != nil || steps != nil {
+		t.Errorf("no SMB account: %v, %v; want nothing", steps, err)
+	}
+	if steps, err := samba.New(cfg).Prepare(t.Context(), request("cara")); err != nil || steps != nil {
+		t.Errorf("no password: %v, %v; want nothing", steps, err)
+	}
+	cfg.Pdbedit = "/nonexistent/pdbedit"
+	if steps, err := samba.New(cfg).Prepare(t.Context(), request("anna")); err != nil || steps != nil {
+		t.Errorf("no Samba: %v, %v; want nothing", steps, err)
+	}
+	found, err := samba.New(cfg).Detect(t.Context())
+	if err != nil || found.Present || found.Why != "Samba is not installed" {
+		t.Errorf("found %+v, %v", found, err)
+	}
+}
+
+// The old SMB password must not quietly go on working.
+func TestAnAccountThatCannotBeChangedIsAnError(t *testing.T) {
+	cfg, _ := fake(t, database)
+	cfg.Python = "/nonexistent/python3"
+	if steps, err := samba.New(cfg).Prepare(t.Context(), request("anna")); err == nil {
+		t.Errorf("prepared %v without a way to write", steps)
+	}
+	found, err := samba.New(cfg).Detect(t.Context())
+	if err != nil || found.Present || !strings.Contains(found.Why, "python3-samba") {
+		t.Errorf("found %+v, %v", found, err)
+	}
+}
+
+// Neither a hash nor a password is ever an argument or in the environment.
+func TestSecretsGoByStandardInput(t *testing.T) {
+	cfg, _ := fake(t, database)
+	spy := &spy{Runner: cfg.Runner}
+	cfg.Runner = spy
+	a := samba.New(cfg)
+	steps, err := a.Prepare(t.Context(), request("anna"))
+	if err != nil || len(steps) != 1 {
+		t.Fatal(steps, err)
+	}
+	for _, do := range []error{a.Persist(t.Context(), steps[0]), a.Verify(t.Context(), steps[0]), a.Undo(t.Context(), steps[0])} {
+		if do != nil {
+			t.Fatal(do)
+		}
+	}
+	wrote := false
+	for _, c := range spy.commands {
+		seen := strings.Join(append(c.Args, c.Env...), " ")
+		for _, secret := range []string{newPassword, "5C54B3EE4C8287D5A795C0A58FE8201A"} {
+			if strings.Contains(seen, secret) {
+				t.Errorf("%s shows a secret", c.Path)
+			}
+		}
+		wrote = wrote || strings.Contains(string(c.Stdin), "5C54B3EE4C8287D5A795C0A58FE8201A")
+		if strings.Contains(string(c.Stdin), newPassword) {
+			t.Error("the password itself was handed on")
+		}
+	}
+	if !wrote {
+		t.Error("this test saw no hash at all")
+	}
+}
+
+type spy struct {
+	opfs.Runner
+	commands []opfs.Command
+}
+
+func (s *spy) Run(ctx context.Context, op string, c opfs.Command) (opfs.Output, error) {
+	s.commands = append(s.commands, c)
+	return s.Runner.Run(ctx, op, c)
+}
+
+// installed is a Samba of its own in a directory, with the tools of this machine.
+func installed(t testing.TB) (cfg samba.Config, list func(testing.TB, string) []byte) {
+	t.Helper()
+	if os.Getuid() != 0 {
+		t.Skip("Samba's database needs root")
+	}
+	for _, tool := range []string{"pdbedit", "smbpasswd"} {
+		if _, err := exec.LookPath(tool); err != nil {
+			t.Skip("Samba is not installed:", err)
+		}
+	}
+	if err := exec.Command("/usr/bin/python3", "-I", "-c", "import samba.samba3").Run(); err != nil {
+		t.Skip("Samba's Python bindings are not installed:", err)
+	}
+	dir := t.TempDir()
+	config := filepath.Join(dir, "smb.conf")
+	text := "[global]\n"
+	for _, d := range []string{"private dir", "state directory", "cache directory", "lock directory"} {
+		text += d + " = " + dir + "\n"
+	}
+	if err := os.WriteFile(config, []byte(text+"passdb backend = tdbsam\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"root", "daemon"} { // accounts that every system has
+		if _, err := user.Lookup(name); err != nil {
+			t.Skip(err)
+		}
+		c := exec.Command("smbpasswd", "-c", config, "-s", "-a", name)
+		c.Stdin = strings.NewReader("old password\nold password\n")
+		if out, err := c.CombinedOutput(); err != nil {
+			t.Skipf("smbpasswd does not work here: %v: %s", err, out)
+		}
+	}
+	if out, err := exec.Command("pdbedit", "-s", config, "-u", "root", "-f", "The Owner", "-c", "[DX]").CombinedOutput(); err != nil {
+		t.Skipf("pdbedit does not work here: %v: %s", err, out)
+	}
+	list = func(t testing.TB, flag string) []byte {
+		out, err := exec.Command("pdbedit", "-s", config, "-d", "0", "-L", flag).Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return out
+	}
+	return samba.Config{Runner: opfs.Exec(nil), Clock: clock.System(), ConfigFile: config}, list
+}
+
+// The same contract over Samba's own tools and database: the undo is exact in
+// every field that pdbedit knows, and no other account changes.
+func TestContractWithSambaItself(t *testing.T) {
+	settingtest.Run(t, func(t testing.TB) settingtest.System {
+		cfg, list := installed(t)
+		return settingtest.System{
+			Adapter: samba.New(cfg),
+			Request: request("root"),
+			Idle:    setting.Request{Mode: reset.Soft, Scope: reset.Network},
+			Stored:  func(t testing.TB) []byte { return append(list(t, "-v"), list(t, "-w")...) },
+			Meddle: func(t testing.TB) {
+				c := exec.Command("smbpasswd", "-c", cfg.ConfigFile, "-s", "root")
+				c.Stdin = strings.NewReader("theirs\ntheirs\n")
+				if out, err := c.CombinedOutput(); err != nil {
+					t.Fatalf("%v: %s", err, out)
+				}
+			},
+			Silent: true,
+		}
+	})
+}
+
+func TestOtherFieldsStayWithSambaItself(t *testing.T) {
+	cfg, list := installed(t)
+	before := string(list(t, "-v"))
+	a := samba.New(cfg)
+	steps, err := a.Prepare(t.Context(), request("root"))
+	if err != nil || len(steps) != 1 {
+		t.Fatal(steps, err)
+	}
+	if err := a.Persist(t.Context(), steps[0]); err != nil {
+		t.Fatal(err)
+	}
+	after := string(list(t, "-v"))
+	old, now := strings.Split(before, "\n"), strings.Split(after, "\n")
+	if len(old) != len(now) {
+		t.Fatalf("before:\n%s\nafter:\n%s", before, after)
+	}
+	for i := range old {
+		if old[i] == now[i] || strings.HasPrefix(old[i], "Password last set") || strings.HasPrefix(old[i], "Password can change") {
+			continue
+		}
+		if strings.HasPrefix(old[i], "Account Flags:") && strings.Contains(now[i], "[UX ") {
+			continue // enabled again (E1)
+		}
+		t.Errorf("%q became %q", old[i], now[i])
+	}
+	var s nas.Settings
+	if err := a.Read(t.Context(), &s); err != nil || len(s.Accounts) != 0 {
+		t.Errorf("read %+v, %v: the accounts are the shadow file's", s, err)
+	}
+}

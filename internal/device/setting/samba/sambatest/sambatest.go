@@ -1,0 +1,114 @@
+// Package sambatest stands in for Samba's tools in tests: a test binary that
+// is started again by package samba acts as pdbedit and as the Python that runs
+// its script, over a text database beside the configuration file.
+//
+// It never runs the script, so what the script does is tested where Samba
+// itself is installed.
+package sambatest
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/paperclip-nas/paperclip/internal/x/atomicfile"
+	"github.com/paperclip-nas/paperclip/internal/x/opfs"
+)
+
+// IsTool reports whether the program was started as one of Samba's tools.
+// A test's main function asks it first, and then ends with Tool's status.
+func IsTool(args []string) bool {
+	return len(args) > 2 && (args[1] == "-s" || args[1] == "-I" && args[2] == "-c")
+}
+
+// Database is where the text database of a configuration file is: lines of
+// smbpasswd(5).
+func Database(configFile string) string { return configFile + ".passdb" }
+
+// Tool acts as the tool that it was started as, and returns the exit status.
+func Tool(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	if args[1] == "-s" {
+		return pdbedit(args[2], args[len(args)-1], stdout, stderr)
+	}
+	return python(stdin, stdout, stderr)
+}
+
+func pdbedit(config, user string, stdout, stderr io.Writer) int {
+	lines, err := load(config)
+	if err != nil {
+		fmt.Fprintln(stderr, err)
+		return 1
+	}
+	for _, l := range lines {
+		if strings.HasPrefix(l, user+":") {
+			fmt.Fprintln(stdout, l)
+			return 0
+		}
+	}
+	fmt.Fprintln(stderr, "Username not found!")
+	return 255
+}
+
+type value struct {
+	NT         string `json:"nt"`
+	Disabled   bool   `json:"disabled"`
+	NoPassword bool   `json:"no_password"`
+	Changed    int64  `json:"changed"`
+}
+
+func python(stdin io.Reader, stdout, stderr io.Writer) int {
+	var r struct {
+		Action, Config, User string
+		From, To             value
+	}
+	if err := json.NewDecoder(stdin).Decode(&r); err != nil {
+		fmt.Fprintln(stderr, err)
+		return 1
+	}
+	if r.Action == "probe" {
+		fmt.Fprintln(stdout, "tdbsam")
+		return 0
+	}
+	lines, err := load(r.Config)
+	if err != nil {
+		fmt.Fprintln(stderr, err)
+		return 1
+	}
+	for i, l := range lines {
+		f := strings.Split(l, ":")
+		if f[0] != r.User {
+			continue
+		}
+		if f[3] != r.From.NT && f[3] != r.To.NT {
+			return 3
+		}
+		f[3], f[5] = r.To.NT, fmt.Sprintf("LCT-%08X", r.To.Changed)
+		f[4] = flag(flag(f[4], "D", r.To.Disabled), "N", r.To.NoPassword)
+		if lines[i] == strings.Join(f, ":") {
+			return 0
+		}
+		lines[i] = strings.Join(f, ":")
+		data := []byte(strings.Join(lines, "\n") + "\n")
+		if err := atomicfile.Replace(opfs.OS(nil), "fake", Database(r.Config), data, atomicfile.Options{}); err != nil {
+			fmt.Fprintln(stderr, err)
+			return 1
+		}
+		return 0
+	}
+	return 4
+}
+
+func load(config string) ([]string, error) {
+	data, err := os.ReadFile(Database(config))
+	return strings.Split(strings.TrimRight(string(data), "\n"), "\n"), err
+}
+
+func flag(flags, letter string, on bool) string {
+	text := strings.ReplaceAll(strings.Trim(flags, "[] "), letter, "")
+	if on {
+		text += letter
+	}
+	return fmt.Sprintf("[%-11s]", text)
+}

@@ -1,0 +1,41 @@
+# Run by package samba as "python3 -I -c", with the request on standard input.
+# It answers by its exit status: 0 done (or nothing to do), 3 the stored hash is
+# neither the recorded old one nor the new one, 4 no such account.
+import json
+import sys
+
+from samba.samba3 import param, passdb
+
+ACB_DISABLED, ACB_PWNOTREQ, ACB_AUTOLOCK = 0x1, 0x4, 0x400
+
+request = json.load(sys.stdin)
+context = param.get_context()
+context.load(request["config"])
+backend = context.get("passdb backend")
+if request["action"] == "probe":
+    print(backend)
+    sys.exit(0)
+
+
+def key(text):
+    value = bytes.fromhex(text)
+    assert len(value) == 16  # the bindings read 16 bytes, whatever there is
+    return value
+
+
+database = passdb.PDB(backend)
+try:
+    account = database.getsampwnam(request["user"])
+except passdb.error:
+    sys.exit(4)
+new = request["to"]
+if account.nt_passwd not in (key(request["from"]["nt"]), key(new["nt"])):
+    sys.exit(3)
+
+control = account.acct_ctrl & ~ACB_AUTOLOCK
+for bit, wanted in ((ACB_DISABLED, new["disabled"]), (ACB_PWNOTREQ, new["no_password"])):
+    control = control | bit if wanted else control & ~bit
+wanted = (key(new["nt"]), control, new["changed"])
+if wanted != (account.nt_passwd, account.acct_ctrl, account.pass_last_set_time):
+    account.nt_passwd, account.acct_ctrl, account.pass_last_set_time = wanted
+    database.update_sam_account(account)
