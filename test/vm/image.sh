@@ -74,7 +74,7 @@ mmdebstrap --quiet --variant=minbase --mode=root \
 # Only the modules a NAS like this one loads: the rest is 300 MB that every boot would carry.
 mod=lib/modules/$kver
 mkdir -p "$tmp/root/$mod/kernel"
-for d in arch crypto lib net fs/ext4 fs/jbd2 fs/fuse fs/autofs fs/nls fs/efivarfs fs/configfs drivers/block drivers/char drivers/hid drivers/input drivers/leds drivers/md \
+for d in crypto arch/x86/crypto lib net fs/ext4 fs/jbd2 fs/fuse fs/autofs fs/nls fs/efivarfs fs/configfs drivers/block drivers/char drivers/hid drivers/input drivers/leds drivers/md \
 	drivers/net/macvlan.ko drivers/net/virtio_net.ko drivers/net/net_failover.ko drivers/net/veth.ko drivers/net/dummy.ko drivers/net/tun.ko drivers/virtio net/core/failover.ko; do
 	for p in "$tmp/kernel/$mod/kernel/$d"*; do
 		[ -e "$p" ] || continue

@@ -92,7 +92,12 @@ const kernelArguments = "console=ttyS0 panic=-1 quiet net.ifnames=0 mitigations=
 var sockets = [...]string{"qmp", "ear", "agent"}
 
 // Boot switches the machine on with the disks as they are, and waits for its agent.
-func (m *Machine) Boot(ctx context.Context) error {
+func (m *Machine) Boot(ctx context.Context) error { return m.start(ctx) }
+
+// Resume starts QEMU anew at a moment that was saved.
+func (m *Machine) Resume(ctx context.Context, saved string) error { return m.start(ctx, "-loadvm", saved) }
+
+func (m *Machine) start(ctx context.Context, more ...string) error {
 	dir := m.config.Dir
 	path := func(name string) string { return filepath.Join(dir, name) }
 	for _, socket := range sockets {
@@ -116,6 +121,8 @@ func (m *Machine) Boot(ctx context.Context) error {
 		argv = append(argv, "-drive", "file="+path(disk+".qcow2")+",if=none,id="+disk+",cache=unsafe", "-device", "virtio-blk-pci,drive="+disk)
 	}
 	argv = append(argv, "-drive", "file="+m.config.Payload+",format=raw,if=none,id=payload,readonly=on", "-device", "virtio-blk-pci,drive=payload")
+
+	argv = append(argv, more...)
 
 	diagnostics, err := os.Create(path("qemu.log"))
 	if err != nil {

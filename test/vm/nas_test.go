@@ -1,0 +1,259 @@
+//go:build linux
+
+package vm
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/paperclip-nas/paperclip/internal/domain/button"
+)
+
+// The accounts of the guest (customize.sh).
+const (
+	oldPassword = "old anna password"
+	benPassword = "ben keeps this one"
+)
+
+// configuration is what an owner of this board writes: its reset button sits on a keyboard, which
+// paperclipd takes only when it is named.
+const configuration = `
+[button]
+device = "/dev/input/by-path/platform-i8042-serio-0-event-kbd"
+`
+
+// nas is a NAS with paperclipd on a LAN, and who is around it.
+type nas struct {
+	*Machine
+	lan *LAN
+	dir string
+}
+
+// programs are what run.sh built, in PAPERCLIP_VM_DIR.
+func programs(t *testing.T) string {
+	t.Helper()
+	if os.Getenv("PAPERCLIP_VM") != "1" {
+		t.Skip("boots a virtual machine, as root: run make test-vm")
+	}
+	return os.Getenv("PAPERCLIP_VM_DIR")
+}
+
+// boot makes a LAN and a NAS on it, as Debian has it, nothing of ours installed.
+func boot(t *testing.T, ctx context.Context) *nas {
+	t.Helper()
+	built := programs(t)
+	dir, err := os.MkdirTemp("", "vm-") // socket names have to be short
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	lan, err := NewLAN(ctx, dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { check(t, lan.Close()) })
+	m, err := Create(ctx, Config{
+		Image: os.Getenv("PAPERCLIP_VM_IMAGE"), Guest: filepath.Join(built, "guest"),
+		Payload: filepath.Join(built, "payload.tar"), Dir: dir, LAN: lan,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := &nas{Machine: m, lan: lan, dir: dir}
+	t.Cleanup(func() {
+		if t.Failed() {
+			n.confess(t)
+		}
+		check(t, m.Cut())
+	})
+	n.running(t, ctx)
+	return n
+}
+
+// running waits until systemd has nothing left to start.
+func (n *nas) running(t *testing.T, ctx context.Context) {
+	t.Helper()
+	state, err := n.Agent.Until(ctx, `state=$(systemctl is-system-running || true); echo "$state"; [ "$state" = running ] || [ "$state" = degraded ]`)
+	check(t, err)
+	if state != "running" {
+		t.Errorf("the system is %s: %s", state, n.shell(t, ctx, "systemctl --failed --no-legend"))
+	}
+}
+
+// install puts paperclipd on the NAS as an owner would, and waits for its button and its listener.
+func (n *nas) install(t *testing.T, ctx context.Context) {
+	t.Helper()
+	n.shell(t, ctx, `mkdir -p /run/payload /etc/paperclip; tar -C /run/payload -xf /dev/vdd`)
+	r, err := n.Agent.Do(ctx, []byte(configuration), "tee", "/etc/paperclip/paperclip.toml")
+	check(t, err)
+	if r.Exit != 0 {
+		t.Fatal("no configuration")
+	}
+	n.shell(t, ctx, `sh /run/payload/packaging/install.sh /run/payload/paperclipd; rm -r /run/payload`)
+	n.serving(t, ctx)
+}
+
+// serving waits until core holds the button and front listens.
+func (n *nas) serving(t *testing.T, ctx context.Context) {
+	t.Helper()
+	limited, cancel := context.WithTimeout(ctx, 60*time.Second)
+	defer cancel()
+	_, err := n.Agent.Until(limited, `systemctl is-active paperclipd-core paperclipd-front; ss -Hltn 'sport = :5001' | grep .; test -S /run/paperclip/core.sock`)
+	check(t, err)
+}
+
+// confess logs what the units said, for the report of a failure.
+func (n *nas) confess(t *testing.T) {
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	said, err := n.Agent.Shell(ctx, `journalctl --no-pager -o short-monotonic -n 80 -u 'paperclip*' -u systemd-logind; ip -br address`)
+	t.Logf("the NAS says (%v):\n%s", err, said)
+}
+
+func (n *nas) shell(t *testing.T, ctx context.Context, script string) string {
+	t.Helper()
+	out, err := n.Agent.Shell(ctx, script)
+	check(t, err)
+	return out
+}
+
+// again brings the NAS back to where it was saved.
+func (n *nas) again(t *testing.T, ctx context.Context, saved string) {
+	t.Helper()
+	check(t, n.Load(ctx, saved))
+	n.shell(t, ctx, "true")
+}
+
+// openClaim holds the button until the NAS beeps, lets go, and gives the code that it says then.
+func (n *nas) openClaim(t *testing.T, ctx context.Context) [4]int {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
+	defer cancel()
+	ear := n.Listen(ctx)
+	defer ear.Close()
+	check(t, n.Press(ctx))
+	began := time.Now()
+	check(t, ear.Wait(ctx, "the beep of a hold of 4 s", func(s []button.Sound) bool { return len(s) > 0 }))
+	if held := time.Since(began); held < 3500*time.Millisecond {
+		t.Errorf("it beeped after %s: too early for 4 s", held)
+	}
+	check(t, n.Release(ctx))
+	code, err := ear.Code(ctx)
+	check(t, err)
+	return code
+}
+
+// say is one thing a witness tried.
+type say struct {
+	user, password string
+	want           Verdict
+}
+
+// witness tries passwords over SSH and SMB at the NAS's own address, all at once: each takes seconds.
+func (n *nas) witness(t *testing.T, ctx context.Context, tries ...say) {
+	t.Helper()
+	var all sync.WaitGroup
+	for _, try := range tries {
+		for protocol, signIn := range map[string]func(context.Context, Place, string, string, string) (Verdict, error){"SSH": n.lan.SSH, "SMB": n.lan.SMB} {
+			all.Go(func() {
+				got, err := signIn(ctx, OldSubnet, GuestAddress, try.user, try.password)
+				if err != nil {
+					t.Error(err)
+				} else if got != try.want {
+					t.Errorf("%s: %s's password %q is %s, want %s", protocol, try.user, try.password, got, try.want)
+				}
+			})
+		}
+	}
+	all.Wait()
+}
+
+// watchAddresses records every change of the NIC's own addresses from now on; the function it returns tells them.
+func (n *nas) watchAddresses(t *testing.T, ctx context.Context) func() string {
+	t.Helper()
+	n.shell(t, ctx, `systemd-run --quiet --collect --unit=watch-addresses --property=StandardOutput=file:/run/addresses.log ip -o monitor address dev eth0`)
+	return func() string { return n.shell(t, ctx, "cat /run/addresses.log") }
+}
+
+// network is all of the NAS's network that a claim must leave as it was.
+func (n *nas) network(t *testing.T, ctx context.Context) string {
+	t.Helper()
+	return n.shell(t, ctx, `ip -o link | sed 's/ qlen.*//'; ip -o address; ip route; ip -6 route; nft list ruleset; ls /run/systemd/network 2>/dev/null`)
+}
+
+// claimGone waits until a claim's interface is away.
+func (n *nas) claimGone(t *testing.T, ctx context.Context) {
+	t.Helper()
+	limited, cancel := context.WithTimeout(ctx, 90*time.Second)
+	defer cancel()
+	_, err := n.Agent.Until(limited, `! ip -o link | grep pclip`)
+	check(t, err)
+}
+
+// living are the places that a running Debian writes to by itself, each with the reason why it says
+// nothing about us. Our own state is among them: counters and receipts are meant to be written.
+func living(path string) string {
+	for place, reason := range map[string]string{
+		"/var/log":                            "logs",
+		"/var/lib/paperclip":                  "our counters, identity and receipts: no setting of the NAS",
+		"/var/lib/systemd/timers":             "systemd notes when a timer ran",
+		"/var/lib/systemd/timesync":           "the clock",
+		"/var/lib/private/systemd":            "the clock",
+		"/var/lib/logrotate":                  "a timer's notes",
+		"/var/lib/dpkg":                       "a timer's backup",
+		"/var/backups":                        "a timer's backup",
+		"/var/tmp":                            "private folders of services",
+		"/tmp":                                "private folders of services",
+		"/var/lib/systemd/random-seed":        "randomness",
+		"/var/cache/samba":                    "Samba's cache",
+		"/var/lib/samba/private/msg.sock":     "a socket for each process of Samba",
+		"/var/lib/samba/browse.dat":           "Samba's neighbours",
+		"/var/lib/systemd/catalog":            "systemd's message catalogue",
+		"/var/lib/samba/account_policy.tdb":   "opened for writing by every sign-in",
+		"/var/lib/samba/group_mapping.tdb":    "opened for writing by every sign-in",
+		"/var/lib/samba/private/secrets.tdb":  "opened for writing by every sign-in",
+		"/var/lib/samba/private/netlogon.tdb": "opened for writing by every sign-in",
+		"/home":                               "",
+	} {
+		if reason != "" && (path == place || strings.HasPrefix(path, place+"/")) {
+			return reason
+		}
+	}
+	return ""
+}
+
+func check(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// linesChanged gives the lines of two texts that are not in both.
+func linesChanged(before, after string) (gone, new []string) {
+	a, b := strings.Split(before, "\n"), strings.Split(after, "\n")
+	for _, l := range a {
+		if !slices.Contains(b, l) {
+			gone = append(gone, l)
+		}
+	}
+	for _, l := range b {
+		if !slices.Contains(a, l) {
+			new = append(new, l)
+		}
+	}
+	return gone, new
+}
+
+// phase logs how long a part took, so that the 15 minutes can be watched.
+func phase(t *testing.T, what string) func() {
+	began := time.Now()
+	return func() { t.Log(fmt.Sprintf("%s: %.1f s", what, time.Since(began).Seconds())) }
+}

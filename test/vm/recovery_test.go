@@ -1,0 +1,281 @@
+//go:build linux
+
+package vm
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestNAS is the whole line on a real kernel (issue 2, "A real kernel"): the parts share one boot and
+// start each from the same saved moment.
+func TestNAS(t *testing.T) {
+	programs(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 13*time.Minute)
+	defer cancel()
+	done := phase(t, "boot")
+	n := boot(t, ctx)
+	check(t, n.Save(ctx, "debian"))
+	done()
+
+	t.Run("without paperclipd the button reboots the NAS", func(t *testing.T) { testStockReboots(t, ctx, n) })
+
+	done = phase(t, "install")
+	n.install(t, ctx)
+	check(t, n.Save(ctx, "installed"))
+	done()
+
+	for _, part := range []struct {
+		name string
+		test func(*testing.T, context.Context, *nas)
+	}{
+		{"the button is ours (D1 D2 D8)", testButtonIsOurs},
+		{"a press and its claim change nothing (promise 2)", testClaimChangesNothing},
+		{"locked out and back in (D2 D6 E1 F4 R1)", testRecovery},
+		{"every write to the configuration has a name (promise 1)", testNamedWrites},
+	} {
+		t.Run(part.name, func(t *testing.T) {
+			defer phase(t, "took")()
+			n.again(t, ctx, "installed")
+			part.test(t, ctx, n)
+			if t.Failed() {
+				n.confess(t)
+			}
+		})
+	}
+}
+
+// testStockReboots shows that testButtonIsOurs can fail: on Debian as it comes, a press of 1 s reboots.
+func testStockReboots(t *testing.T, ctx context.Context, n *nas) {
+	check(t, n.Hold(ctx, time.Second))
+	select {
+	case <-n.Ended(): // QEMU ends where the machine would reboot
+	case <-time.After(60 * time.Second):
+		t.Error("logind did not reboot on the reset button: the regression test next to this one proves nothing")
+		check(t, n.Cut())
+	case <-ctx.Done():
+		t.Fatal(ctx.Err())
+	}
+	check(t, n.Resume(ctx, "debian"))
+}
+
+// testButtonIsOurs holds the button 1 s, 4 s and 12 s: logind must not even notice.
+func testButtonIsOurs(t *testing.T, ctx context.Context, n *nas) {
+	const bootID = "cat /proc/sys/kernel/random/boot_id; systemctl is-system-running; systemctl list-jobs --no-legend; journalctl --no-pager -o cat -u systemd-logind"
+	before := n.shell(t, ctx, bootID)
+	for _, hold := range []time.Duration{time.Second, 4 * time.Second, 12 * time.Second} {
+		check(t, n.Hold(ctx, hold))
+		// logind acts some 3 s after the button is let go; stock Debian is down by then.
+		pause(ctx, 6*time.Second)
+		if after := n.shell(t, ctx, bootID); after != before {
+			t.Errorf("a hold of %s: before\n%s\nafter\n%s", hold, before, after)
+		}
+	}
+	// D8: the press of 1 s selected nothing, and core says so.
+	if said := n.shell(t, ctx, "journalctl --no-pager -o cat -u paperclipd-core"); !strings.Contains(said, "selected nothing") {
+		t.Errorf("core does not say why the press of 1 s selected nothing: %s", said)
+	}
+}
+
+// testClaimChangesNothing opens a claim and closes it by holding on: every file of the system and the
+// whole network are as they were, to the last change time.
+func testClaimChangesNothing(t *testing.T, ctx context.Context, n *nas) {
+	network := n.network(t, ctx)
+	before, err := n.Agent.Touch(ctx, "/", "/srv")
+	check(t, err)
+	moved := n.watchAddresses(t, ctx)
+	n.openClaim(t, ctx)
+	opened, cancel := context.WithTimeout(ctx, 60*time.Second)
+	defer cancel()
+	address, err := n.Agent.Until(opened, `ip -o -4 address | grep pclip | grep -o '10\.77\.0\.[0-9]*' | head -1 | grep .`)
+	check(t, err)
+	if !n.lan.Reachable(ctx, Client, address) {
+		t.Errorf("the claim's address %s is not reachable from the LAN", address)
+	}
+	check(t, n.Hold(ctx, 11*time.Second)) // held past 10 s: the claim closes
+	n.claimGone(t, ctx)
+	after, err := n.Agent.Touch(ctx, "/", "/srv")
+	check(t, err)
+	for _, change := range before.Changes(after, living) {
+		t.Error(change)
+	}
+	if now := n.network(t, ctx); now != network {
+		t.Errorf("the network was\n%s\nand is\n%s", network, now)
+	}
+	if m := moved(); m != "" {
+		t.Errorf("the NIC's own addresses were touched:\n%s", m)
+	}
+	if len(before) < 10_000 {
+		t.Errorf("only %d names were compared", len(before))
+	}
+	t.Logf("%d names compared", len(before))
+	n.witness(t, ctx, say{"anna", oldPassword, Accepted})
+}
+
+// document is what of `rescue --json` is judged here.
+type document struct {
+	Device             string          `json:"device"`
+	Way                string          `json:"way"`
+	Administrator      string          `json:"administrator"`
+	SignedIn           bool            `json:"signed_in"`
+	OldPasswordRefused *bool           `json:"old_password_refused"`
+	Data               json.RawMessage `json:"data"`
+	Receipt            string          `json:"receipt"`
+	AddressAfter       string          `json:"address_after"`
+	Timeline           []struct {
+		Step     string `json:"step"`
+		Verified bool   `json:"verified"`
+	} `json:"timeline"`
+}
+
+// rescue presses, hears, and runs `paperclip rescue` from the owner's computer to its end. It gives the
+// new password.
+func (n *nas) rescue(t *testing.T, ctx context.Context) (document, string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(ctx, 4*time.Minute)
+	defer cancel()
+	code := n.openClaim(t, ctx)
+	t.Logf("the NAS said %v", code)
+	r, err := n.lan.StartRescue(ctx, filepath.Join(os.Getenv("PAPERCLIP_VM_DIR"), "paperclip"), filepath.Join(n.dir, "owner"))
+	check(t, err)
+	check(t, r.Tell(code))
+	printed, password, exit, err := r.Wait(ctx)
+	if err != nil {
+		t.Fatalf("exit %d: %v\n%s", exit, err, printed)
+	}
+	var d document
+	if err := json.Unmarshal(printed, &d); err != nil {
+		t.Fatalf("rescue printed no document: %v\n%s", err, printed)
+	}
+	if password == "" || bytes.Contains(printed, []byte(password)) {
+		t.Error("the new password is empty, or printed")
+	}
+	return d, password
+}
+
+// testRecovery is the owner's way: press, code, rescue; then everybody who was not meant finds all as it was.
+func testRecovery(t *testing.T, ctx context.Context, n *nas) {
+	n.witness(t, ctx, say{"anna", oldPassword, Accepted}, say{"ben", benPassword, Accepted})
+	if n.lan.Reachable(ctx, Client, GuestAddress) {
+		t.Fatal("the owner's computer reaches the NAS's old address: the test proves nothing about the claim's own")
+	}
+	filesBefore, err := n.Agent.Manifest(ctx, "/srv")
+	check(t, err)
+	if filesBefore.Files() < 1000 {
+		t.Fatalf("%d files on the array, want 1000", filesBefore.Files())
+	}
+	systemBefore, err := n.Agent.Touch(ctx, "/")
+	check(t, err)
+	shadowBefore, sambaBefore := n.shell(t, ctx, "cat /etc/shadow"), n.shell(t, ctx, "pdbedit -Lw")
+	addressBefore := n.shell(t, ctx, "ip -o address show dev eth0")
+	moved := n.watchAddresses(t, ctx)
+
+	d, password := n.rescue(t, ctx)
+	if !d.SignedIn || d.Administrator != "anna" {
+		t.Errorf("signed in %v as %q, want anna", d.SignedIn, d.Administrator)
+	}
+	if d.OldPasswordRefused != nil || string(d.Data) != "null" && d.Data != nil {
+		t.Errorf("a real NAS has no witness, but old_password_refused is %v and data %s", d.OldPasswordRefused, d.Data)
+	}
+	if !strings.HasPrefix(d.AddressAfter, "10.77.0.") {
+		t.Errorf("it was reached at %q, not at the claim's own address", d.AddressAfter)
+	}
+	for _, step := range d.Timeline {
+		if !step.Verified {
+			t.Errorf("step %s was not verified", step.Step)
+		}
+	}
+	verify := exec.CommandContext(ctx, filepath.Join(os.Getenv("PAPERCLIP_VM_DIR"), "paperclip"), "receipt", "verify", d.Receipt)
+	if out, err := verify.CombinedOutput(); err != nil {
+		t.Errorf("receipt verify: %v: %s", err, out)
+	}
+
+	// The witnesses: real SSH, SMB and hashes.
+	n.witness(t, ctx, say{"anna", password, Accepted}, say{"anna", oldPassword, Refused}, say{"ben", benPassword, Accepted})
+	filesAfter, err := n.Agent.Manifest(ctx, "/srv")
+	check(t, err)
+	for _, change := range filesBefore.Changes(filesAfter, nil) {
+		t.Error("on the array: ", change)
+	}
+	t.Logf("%d files on the array compared", filesAfter.Files())
+
+	// Of the system, the two password stores changed, and in them one line each.
+	systemAfter, err := n.Agent.Touch(ctx, "/")
+	check(t, err)
+	for _, change := range systemBefore.Changes(systemAfter, living) {
+		if !passwordStore(change) {
+			t.Error("beside the passwords: ", change)
+		}
+	}
+	for store, texts := range map[string][2]string{"shadow": {shadowBefore, n.shell(t, ctx, "cat /etc/shadow")}, "passdb": {sambaBefore, n.shell(t, ctx, "pdbedit -Lw")}} {
+		gone, added := linesChanged(texts[0], texts[1])
+		if len(gone) != 1 || len(added) != 1 || !strings.HasPrefix(gone[0], "anna:") || !strings.HasPrefix(added[0], "anna:") {
+			t.Errorf("%s: gone %d lines, new %d: want anna's alone", store, len(gone), len(added))
+		}
+	}
+	if now := n.shell(t, ctx, "ip -o address show dev eth0"); now != addressBefore {
+		t.Errorf("the NIC's addresses were\n%s\nand are\n%s", addressBefore, now)
+	}
+	if m := moved(); m != "" {
+		t.Errorf("the NIC's own addresses were touched:\n%s", m)
+	}
+	n.claimGone(t, ctx)
+}
+
+// passwordStore says whether a change is where a password had to be written, or in the folder that holds it.
+func passwordStore(change string) bool {
+	for _, path := range []string{`"/etc"`, `"/etc/shadow"`, `"/etc/.pwd.lock"`, `"/var/lib/samba/private"`, `"/var/lib/samba/private/passdb.tdb"`,
+		// The witnesses' own sign-ins leave these.
+		`"/var/lib/samba`, `"/home/anna`, `"/home/ben`} {
+		if strings.HasPrefix(change, path) {
+			return true
+		}
+	}
+	return false
+}
+
+// testNamedWrites watches core's system calls over a whole recovery: between the marks of the named
+// operations nothing below /etc, and no password store, is changed.
+func testNamedWrites(t *testing.T, ctx context.Context, n *nas) {
+	n.shell(t, ctx, `mkdir -p /run/systemd/system/paperclipd-core.service.d
+printf '[Service]\nEnvironment=PAPERCLIP_TRACE_OPS=1\n' > /run/systemd/system/paperclipd-core.service.d/trace.conf
+systemctl daemon-reload; systemctl restart paperclipd-core`)
+	n.serving(t, ctx)
+	pid := n.shell(t, ctx, "systemctl show --property=MainPID --value paperclipd-core")
+	n.shell(t, ctx, "systemd-run --quiet --collect --unit=trace "+strings.Join(traceCommand(pid, "/run/trace"), " "))
+	if _, err := n.Agent.Until(ctx, "grep -q '^TracerPid:.[1-9]' /proc/"+pid+"/status"); err != nil {
+		t.Fatal(err)
+	}
+	n.rescue(t, ctx)
+	r, err := n.Agent.Run(ctx, "cat", "/run/trace")
+	check(t, err)
+	trace, err := ReadTrace(bytes.NewReader(r.Stdout))
+	check(t, err)
+	if len(trace.Operations) == 0 {
+		t.Fatal("core marked no named operation: PAPERCLIP_TRACE_OPS does nothing")
+	}
+	if len(trace.Unended) > 0 {
+		t.Errorf("operations that began and did not end: %v", trace.Unended)
+	}
+	settings := 0
+	for _, w := range trace.Writes {
+		if !settingFile(w.Path) {
+			continue
+		}
+		settings++
+		if len(w.Ops) == 0 {
+			t.Errorf("outside every named operation: %s", w.Call)
+		}
+	}
+	if settings == 0 {
+		t.Error("the trace holds no write to a setting: it watched the wrong process")
+	}
+	t.Logf("%d changes of settings inside %d named operations (%s)", settings, len(trace.Operations), strings.Join(trace.Operations, " "))
+}

@@ -1,0 +1,129 @@
+//go:build linux
+
+package vm
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
+// Verdict is what a real server said to a password.
+type Verdict string
+
+// What a server can say.
+const (
+	Accepted Verdict = "accepted"
+	Refused  Verdict = "refused"
+)
+
+// SSH signs in with the stock client from a place of the LAN. An answer that is neither yes nor no is an error.
+func (l *LAN) SSH(ctx context.Context, from Place, address, user, password string) (Verdict, error) {
+	c := l.Command(ctx, from, "sshpass", "-e", "ssh", "-F", "none", "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR",
+		"-o", "PreferredAuthentications=password", "-o", "PubkeyAuthentication=no", "-o", "NumberOfPasswordPrompts=1", "-o", "ConnectTimeout=30",
+		user+"@"+address, "id", "-un")
+	c.Env = append(os.Environ(), "SSHPASS="+password)
+	out, err := c.CombinedOutput()
+	said := strings.TrimSpace(string(out))
+	switch {
+	case err == nil && said == user:
+		return Accepted, nil
+	case err != nil && strings.Contains(said, "Permission denied"):
+		return Refused, nil
+	}
+	return "", fmt.Errorf("ssh %s@%s from %s: %w: %s", user, address, from, err, said)
+}
+
+// SMB lists the share with the stock client from a place of the LAN.
+func (l *LAN) SMB(ctx context.Context, from Place, address, user, password string) (Verdict, error) {
+	file, err := writeSecret(l.dir, "smb-*", "username="+user+"\npassword="+password+"\n")
+	if err != nil {
+		return "", err
+	}
+	defer os.Remove(file)
+	out, err := l.Command(ctx, from, "smbclient", "--authentication-file="+file, "--command=ls", "//"+address+"/data").CombinedOutput()
+	said := strings.TrimSpace(string(out))
+	switch {
+	case err == nil && strings.Contains(said, "inbox"):
+		return Accepted, nil
+	case err != nil && strings.Contains(said, "NT_STATUS_LOGON_FAILURE"):
+		return Refused, nil
+	}
+	return "", fmt.Errorf("smbclient %s@%s from %s: %w: %s", user, address, from, err, said)
+}
+
+// writeSecret writes a file that only we can read, and gives its name.
+func writeSecret(dir, pattern, content string) (string, error) {
+	f, err := os.CreateTemp(dir, pattern)
+	if err != nil {
+		return "", err
+	}
+	if _, err := f.WriteString(content); err != nil {
+		f.Close()
+		return "", err
+	}
+	return f.Name(), f.Close()
+}
+
+// Reachable says whether an address answers a ping from a place of the LAN.
+func (l *LAN) Reachable(ctx context.Context, from Place, address string) bool {
+	return l.Command(ctx, from, "ping", "-c", "1", "-W", "2", address).Run() == nil
+}
+
+// Rescue is a run of `paperclip rescue` on the owner's computer, and where it leaves what it says.
+type Rescue struct {
+	command  *exec.Cmd
+	dir      string
+	stdout   strings.Builder
+	stderr   strings.Builder
+	finished chan error
+}
+
+// StartRescue starts it, with no terminal, as a script would.
+func (l *LAN) StartRescue(ctx context.Context, program, dir string, args ...string) (*Rescue, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	r := &Rescue{dir: dir, finished: make(chan error, 1)}
+	argv := append([]string{program, "rescue", "--yes", "--json", "--code-file", r.codeFile(), "--password-out", r.passwordFile()}, args...)
+	r.command = l.Command(ctx, Client, argv...)
+	// Its memory of devices is this run's own.
+	r.command.Env = append(os.Environ(), "HOME="+dir, "XDG_CONFIG_HOME="+dir, "XDG_STATE_HOME="+dir, "XDG_DATA_HOME="+dir, "XDG_CACHE_HOME="+dir)
+	r.command.Stdout, r.command.Stderr = &r.stdout, &r.stderr
+	if err := r.command.Start(); err != nil {
+		return nil, err
+	}
+	go func() { r.finished <- r.command.Wait() }()
+	return r, nil
+}
+
+func (r *Rescue) codeFile() string     { return filepath.Join(r.dir, "code") }
+func (r *Rescue) passwordFile() string { return filepath.Join(r.dir, "password") }
+
+// Tell writes down the code that was heard, whole or not at all.
+func (r *Rescue) Tell(code [4]int) error {
+	digits := fmt.Sprintf("%d%d%d%d\n", code[0], code[1], code[2], code[3])
+	file, err := writeSecret(r.dir, "code-*", digits)
+	if err != nil {
+		return err
+	}
+	return os.Rename(file, r.codeFile())
+}
+
+// Wait waits for the end and gives the document, the generated password and the exit code.
+func (r *Rescue) Wait(ctx context.Context) (document []byte, password string, exit int, err error) {
+	select {
+	case <-ctx.Done():
+		return nil, "", -1, fmt.Errorf("rescue did not end: %w; it said: %s", ctx.Err(), r.stderr.String())
+	case err = <-r.finished:
+	}
+	exit = r.command.ProcessState.ExitCode()
+	if exit != 0 {
+		return []byte(r.stdout.String()), "", exit, fmt.Errorf("rescue: %w; it said: %s", err, r.stderr.String())
+	}
+	secret, err := os.ReadFile(r.passwordFile())
+	return []byte(r.stdout.String()), strings.TrimRight(string(secret), "\n"), exit, err
+}
