@@ -1,0 +1,362 @@
+package core_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"errors"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/paperclip-nas/paperclip/internal/device/core"
+	"github.com/paperclip-nas/paperclip/internal/device/panel/memory"
+	"github.com/paperclip-nas/paperclip/internal/device/setting"
+	store "github.com/paperclip-nas/paperclip/internal/device/setting/memory"
+	"github.com/paperclip-nas/paperclip/internal/domain/access"
+	"github.com/paperclip-nas/paperclip/internal/domain/button"
+	"github.com/paperclip-nas/paperclip/internal/domain/catalog"
+	"github.com/paperclip-nas/paperclip/internal/domain/nas"
+	"github.com/paperclip-nas/paperclip/internal/protocol/corewire"
+	"github.com/paperclip-nas/paperclip/internal/protocol/deviceapi"
+	"github.com/paperclip-nas/paperclip/internal/protocol/identity"
+	"github.com/paperclip-nas/paperclip/internal/protocol/sealed"
+	"github.com/paperclip-nas/paperclip/internal/x/clock"
+	"github.com/paperclip-nas/paperclip/internal/x/opfs"
+	"github.com/paperclip-nas/paperclip/internal/x/spake2"
+)
+
+const (
+	oldPassword = "what anna had forgotten"
+	newPassword = "violet tractor 9 gulls"
+)
+
+// device is a NAS under test: core over memory adapters, and what a person and
+// a front have of it.
+type device struct {
+	t       *testing.T
+	dir     string
+	log     *bytes.Buffer
+	store   *store.Store
+	panel   *memory.Panel
+	ear     *memory.Listener
+	core    *core.Core
+	front   *corewire.Client
+	network *fakeNetwork
+	source  netip.Addr
+	stop    func()
+}
+
+// fakeNetwork records what is asked of the claim's network.
+type fakeNetwork struct {
+	mu    sync.Mutex
+	calls []string
+}
+
+func (n *fakeNetwork) Open(_ context.Context, changed func([]access.Interface)) error {
+	n.note("open")
+	changed([]access.Interface{{Name: "claim0", MAC: "02:00:00:00:00:01", Prefixes: []netip.Prefix{netip.MustParsePrefix("169.254.7.7/16")}}})
+	return nil
+}
+
+func (n *fakeNetwork) Close(context.Context) error { n.note("close"); return nil }
+
+func (n *fakeNetwork) note(s string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.calls = append(n.calls, s)
+}
+
+func (n *fakeNetwork) last() string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if len(n.calls) == 0 {
+		return ""
+	}
+	return n.calls[len(n.calls)-1]
+}
+
+func settings() nas.Settings {
+	return nas.Settings{
+		Accounts: []nas.Account{
+			{Name: "anna", Administrator: true, Enabled: true},
+			{Name: "root", Administrator: true, BuiltIn: true},
+			{Name: "ben", Enabled: true},
+		},
+		Ports:      &nas.Ports{HTTP: 8080, HTTPS: 8443, ForceHTTPS: true},
+		Interfaces: []nas.Interface{{Name: "eth0", Method: nas.Static, Addresses: []netip.Prefix{netip.MustParsePrefix("192.168.1.20/24")}}},
+		Firewall:   &nas.Firewall{Enabled: true, Rules: 3},
+	}
+}
+
+// start runs a device. change may replace its adapters.
+func start(t *testing.T, change func([]setting.Adapter) []setting.Adapter) *device {
+	t.Helper()
+	d := &device{t: t, dir: t.TempDir(), log: &bytes.Buffer{}, network: &fakeNetwork{}, source: netip.MustParseAddr("192.168.1.7")}
+	hash, err := store.Hash(rand.Reader, access.NewSecret(oldPassword))
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.store, err = store.Create(opfs.OS(nil), filepath.Join(d.dir, "settings.json"), store.State{Settings: settings(), Hashes: map[string]string{"anna": hash, "ben": hash}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.boot(change)
+	t.Cleanup(func() { d.stop() })
+	return d
+}
+
+// boot starts core as at power-on.
+func (d *device) boot(change func([]setting.Adapter) []setting.Adapter) {
+	d.t.Helper()
+	adapters := d.store.Adapters()
+	if change != nil {
+		adapters = change(adapters)
+	}
+	clk := clock.System()
+	d.panel = memory.New(clk)
+	d.ear = d.panel.Listen()
+	c, err := core.New(core.Config{
+		Name: "cellar", Model: "Linux NAS", Dir: filepath.Join(d.dir, "state"), FS: opfs.OS(nil), Clock: clk, Rand: rand.Reader,
+		Log:   slog.New(slog.NewTextHandler(d.log, nil)),
+		Panel: d.panel.Ports(), Profile: button.Paperclip(), Adapters: adapters, Accounts: d.store, Network: d.network,
+	})
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	d.core = c
+	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	mine, theirs := net.Pipe()
+	running.Go(func() {
+		if err := c.Run(ctx); err != nil {
+			d.t.Errorf("core: %v", err)
+		}
+	})
+	running.Go(func() { _ = c.Serve(ctx, mine) })
+	d.front, err = corewire.Dial(ctx, theirs)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	d.stop = sync.OnceFunc(func() { cancel(); running.Wait() })
+}
+
+// press holds the button and lets the device settle: a release counts once it
+// has not bounced for a moment.
+func (d *device) press(hold time.Duration) {
+	d.t.Helper()
+	if err := d.panel.Press(context.Background(), hold); err != nil {
+		d.t.Fatal(err)
+	}
+	time.Sleep(2 * button.Paperclip().Debounce) // fake time
+	synctest.Wait()
+}
+
+func (d *device) about() deviceapi.Device {
+	d.t.Helper()
+	var about deviceapi.Device
+	if err := d.front.Read(context.Background(), corewire.ReadDevice, &about); err != nil {
+		d.t.Fatal(err)
+	}
+	return about
+}
+
+// hear listens until a whole code was said.
+func (d *device) hear() access.Code {
+	d.t.Helper()
+	var l button.Listener
+	l.Hear(0, false)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	for {
+		tone, err := d.ear.Next(ctx)
+		if err != nil {
+			d.t.Fatalf("no code was heard: %v", err)
+		}
+		if code, ok := l.Hear(tone.At, tone.Hz > 0); ok {
+			return code
+		}
+	}
+}
+
+// assistant is the owner's side of one session.
+type assistant struct {
+	d       *device
+	session string
+	binding deviceapi.Binding
+	channel *sealed.Channel
+}
+
+// enter opens a session over a TLS key that core certified.
+func (d *device) enter() (*assistant, error) {
+	d.t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	spki, err := x509.MarshalPKIXPublicKey(key.Public())
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	ctx := context.Background()
+	certs, err := d.front.Certify(ctx, corewire.CertifyRequest{LeafPublicKey: spki})
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	id, leaf, err := identity.VerifyChain(certs.Chain, time.Now())
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	reply, err := d.front.ClaimSession(ctx, corewire.ClaimSessionRequest{Source: d.source, LeafSPKI: leaf})
+	if err != nil {
+		return nil, err
+	}
+	return &assistant{d: d, session: reply.Session, binding: deviceapi.Binding{Identity: id, LeafSPKI: leaf, Claim: reply.Claim, Session: reply.Session}}, nil
+}
+
+// try types a code.
+func (a *assistant) try(code access.Code) error {
+	ctx := context.Background()
+	run, err := spake2.NewA(rand.Reader, []byte(code.Secret().Reveal()), a.binding.PAKE())
+	if err != nil {
+		a.d.t.Fatal(err)
+	}
+	share, err := a.d.front.ClaimPake(ctx, corewire.ClaimPakeRequest{Source: a.d.source, Body: deviceapi.PakeRequest{Session: a.session, Share: run.Share()}})
+	if err != nil {
+		return err
+	}
+	mine, err := run.Finish(share.Share)
+	if err != nil {
+		a.d.t.Fatal(err)
+	}
+	theirs, err := a.d.front.ClaimConfirm(ctx, corewire.ClaimConfirmRequest{Source: a.d.source, Body: deviceapi.ConfirmRequest{Session: a.session, Confirm: mine}})
+	if err != nil {
+		return err
+	}
+	k, err := run.Confirm(theirs.Confirm)
+	if err != nil {
+		return err
+	}
+	a.channel, err = sealed.Assistant(k, a.binding.Channel())
+	return err
+}
+
+func (a *assistant) call(kind deviceapi.Kind, body, reply any) error {
+	a.d.t.Helper()
+	message, err := deviceapi.EncodeCall(kind, body)
+	if err != nil {
+		a.d.t.Fatal(err)
+	}
+	box, err := a.channel.Seal(message)
+	if err != nil {
+		a.d.t.Fatal(err)
+	}
+	out, err := a.d.front.ClaimSealed(context.Background(), corewire.ClaimSealedRequest{Source: a.d.source, Body: deviceapi.SealedRequest{Session: a.session, Box: box}})
+	if err != nil {
+		return err
+	}
+	plain, err := a.channel.Open(out.Box)
+	if err != nil {
+		return err
+	}
+	return deviceapi.ParseReply(plain, reply)
+}
+
+// present opens a claim and proves presence.
+func (d *device) present() *assistant {
+	d.t.Helper()
+	d.press(4200 * time.Millisecond)
+	code := d.hear()
+	a, err := d.enter()
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	if err := a.try(code); err != nil {
+		d.t.Fatalf("the code that was said is refused: %v", err)
+	}
+	return a
+}
+
+// reset goes from the proof to the end of the transaction.
+func (a *assistant) reset(q deviceapi.PlanCall, password string) (deviceapi.ProgressReply, error) {
+	a.d.t.Helper()
+	var plan deviceapi.PlanReply
+	if err := a.call(deviceapi.KindPlan, q, &plan); err != nil {
+		return deviceapi.ProgressReply{}, err
+	}
+	var accepted deviceapi.CommitReply
+	if err := a.call(deviceapi.KindCommit, deviceapi.CommitCall{PlanHash: plan.Hash, Administrator: q.Administrator, NewPassword: access.NewSecret(password)}, &accepted); err != nil {
+		return deviceapi.ProgressReply{}, err
+	}
+	for {
+		var p deviceapi.ProgressReply
+		if err := a.call(deviceapi.KindProgress, deviceapi.ProgressCall{Transaction: accepted.Transaction}, &p); err != nil {
+			return p, err
+		}
+		if p.Done {
+			return p, nil
+		}
+		time.Sleep(10 * time.Millisecond) // fake time: lets the transaction go on
+	}
+}
+
+func (d *device) accepts(user, password string) bool {
+	d.t.Helper()
+	ok, err := d.store.Check(context.Background(), user, access.NewSecret(password))
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	return ok
+}
+
+// everything is every file of the device but the counters and the identity.
+func (d *device) everything() map[string]string {
+	d.t.Helper()
+	all := map[string]string{}
+	err := filepath.Walk(d.dir, func(name string, info os.FileInfo, err error) error {
+		if err != nil || !info.Mode().IsRegular() {
+			return err
+		}
+		raw, err := os.ReadFile(name)
+		rel, _ := filepath.Rel(d.dir, name)
+		if base := filepath.Base(name); base != "attempts.json" {
+			all[rel] = info.Mode().String() + " " + string(raw)
+		}
+		return err
+	})
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	return all
+}
+
+func problem(err error) catalog.ID {
+	if p, ok := errors.AsType[catalog.Problem](err); ok {
+		return p.ID
+	}
+	if err != nil {
+		return catalog.ID("not a problem: " + err.Error())
+	}
+	return ""
+}
+
+func (d *device) logs(text string) bool { return strings.Contains(d.log.String(), text) }
+
+func same(t *testing.T, what string, before, after map[string]string) {
+	t.Helper()
+	if diff := cmp.Diff(before, after); diff != "" {
+		t.Errorf("%s changed the device:\n%s", what, diff)
+	}
+}
