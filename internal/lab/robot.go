@@ -1,0 +1,121 @@
+package lab
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"time"
+
+	"github.com/paperclip-nas/paperclip/internal/device/panel/memory"
+	"github.com/paperclip-nas/paperclip/internal/domain/access"
+	"github.com/paperclip-nas/paperclip/internal/domain/button"
+	"github.com/paperclip-nas/paperclip/internal/owner/rescue"
+)
+
+// Robot stands in front of a virtual NAS in a person's place: it holds the
+// button until it hears the beep, counts the beeps of the code, and chooses
+// what is offered first. It knows nothing but what a person would hear and see.
+type Robot struct {
+	nas  *NAS
+	ear  *memory.Listener
+	tell func(rescue.Event)
+
+	// Password is the new password; where it is empty the robot makes one up.
+	Password access.Secret
+}
+
+// Robot returns one for this NAS. tell is given the progress; it may be nil.
+func (n *NAS) Robot(tell func(rescue.Event)) *Robot {
+	return &Robot{nas: n, ear: n.panel.Listen(), tell: tell}
+}
+
+var _ rescue.Person = (*Robot)(nil)
+
+// patience is how long the robot waits for a beep, on the NAS's clock.
+const patience = 30 * time.Second
+
+// errSilence says that nothing was heard.
+var errSilence = errors.New("the robot pressed and heard nothing")
+
+// Press holds the button until the beep, or for a short moment where none is
+// due.
+func (r *Robot) Press(ctx context.Context, p rescue.Press) error {
+	if p.Beeps == 0 {
+		return r.nas.panel.Press(ctx, p.Hold)
+	}
+	letGo, heard := make(chan time.Time, 1), make(chan error, 1)
+	go func() {
+		err := r.hearBeep(ctx)
+		heard <- err
+		letGo <- time.Time{}
+	}()
+	if err := r.nas.panel.PressUntil(ctx, letGo); err != nil {
+		return err
+	}
+	return <-heard
+}
+
+// hearBeep waits for the next tone to begin.
+func (r *Robot) hearBeep(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() {
+		select {
+		case <-r.nas.clock.After(patience):
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	for {
+		tone, err := r.ear.Next(ctx)
+		switch {
+		case errors.Is(err, memory.ErrMissed):
+		case err != nil:
+			return errors.Join(errSilence, err)
+		case tone.Hz > 0:
+			return nil
+		}
+	}
+}
+
+// Hear counts the beeps until it has heard a whole code.
+func (r *Robot) Hear(ctx context.Context, _ rescue.Hear) (access.Code, error) {
+	var l button.Listener
+	l.Hear(r.nas.panel.Now(), false)
+	for {
+		tone, err := r.ear.Next(ctx)
+		if errors.Is(err, memory.ErrMissed) {
+			l = button.Listener{}
+			continue
+		}
+		if err != nil {
+			return access.Code{}, err
+		}
+		if code, ok := l.Hear(tone.At, tone.Hz > 0); ok {
+			return access.Code(code), nil
+		}
+	}
+}
+
+// Choose takes what is offered first, accepts the plan and makes up a password.
+func (r *Robot) Choose(_ context.Context, q rescue.Question) (rescue.Answer, error) {
+	switch {
+	case q.ID == rescue.AskNewPassword, q.ID == rescue.AskPassword:
+		if r.Password.Empty() {
+			r.Password = access.NewSecret(rand.Text())
+		}
+		return rescue.Answer{Password: r.Password}, nil
+	case q.Default != "":
+		return rescue.Answer{Option: q.Default, Yes: true}, nil
+	case len(q.Options) > 0:
+		return rescue.Answer{Option: q.Options[0].ID, Yes: true}, nil
+	}
+	return rescue.Answer{Yes: true}, nil
+}
+
+// Tell passes progress on.
+func (r *Robot) Tell(e rescue.Event) {
+	if r.tell != nil {
+		r.tell(e)
+	}
+}

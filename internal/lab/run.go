@@ -1,0 +1,191 @@
+package lab
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"net"
+	"net/netip"
+	"path/filepath"
+	"strconv"
+	"sync"
+
+	"github.com/paperclip-nas/paperclip/internal/device/announcer"
+	"github.com/paperclip-nas/paperclip/internal/device/core"
+	"github.com/paperclip-nas/paperclip/internal/device/front"
+	"github.com/paperclip-nas/paperclip/internal/domain/access"
+	"github.com/paperclip-nas/paperclip/internal/domain/button"
+	"github.com/paperclip-nas/paperclip/internal/domain/nas"
+	"github.com/paperclip-nas/paperclip/internal/protocol/announce"
+	"github.com/paperclip-nas/paperclip/internal/protocol/corewire"
+	"github.com/paperclip-nas/paperclip/internal/protocol/findhost"
+	"github.com/paperclip-nas/paperclip/internal/x/opfs"
+)
+
+// start starts the NAS behind its face. What it starts ends with ctx.
+func (n *NAS) start(ctx context.Context, ended *sync.WaitGroup) error {
+	switch n.model.face {
+	case synology:
+		return n.startSynology(ctx, ended)
+	case qnap:
+		return n.startQNAP(ctx, ended)
+	default:
+		return n.startNative(ctx, ended)
+	}
+}
+
+// startNative runs core and front as paperclipd does, with a pipe for the
+// socket between them.
+func (n *NAS) startNative(ctx context.Context, ended *sync.WaitGroup) error {
+	c, err := core.New(core.Config{
+		Name: n.Name(), Model: n.model.identity.Model, Dir: filepath.Join(n.dir, "state"),
+		FS: opfs.OS(nil), Clock: n.clock, Rand: rand.Reader, Log: n.log,
+		Panel: n.panel.Ports(), Profile: button.Paperclip(),
+		Adapters: n.adapters, Accounts: n.store,
+		Ports: func() nas.Ports { return *n.store.Running().Settings.Ports },
+		Rules: access.DefaultRules(),
+	})
+	if err != nil {
+		return err
+	}
+	n.core = c
+	multicast, err := n.listenMDNS(ctx, ended)
+	if err != nil {
+		return err
+	}
+	listen := netip.AddrPortFrom(n.addr, 0).String()
+	f := front.New(front.Config{
+		Dial: func(ctx context.Context) (net.Conn, error) {
+			mine, theirs := net.Pipe()
+			ended.Go(func() { _ = c.Serve(ctx, mine) })
+			return theirs, nil
+		},
+		HTTP: listen, HTTPS: listen,
+		OnLink:   func(_, remote netip.AddrPort) bool { return remote.Addr().Unmap().IsLoopback() },
+		Announce: loopbackAnnouncer{multicast},
+		Interfaces: func() []corewire.Interface {
+			return []corewire.Interface{{Name: "lo", MAC: n.model.identity.MACs[0], Addresses: []netip.Prefix{netip.PrefixFrom(n.addr, 32)}}}
+		},
+		Clock: n.clock, Rand: rand.Reader, Log: n.log,
+	})
+	failed := make(chan error, 2)
+	ended.Go(func() { failed <- c.Run(ctx) })
+	ended.Go(func() { failed <- f.Run(ctx) })
+	select {
+	case <-f.Ready():
+		return multicast.wait(ctx)
+	case err := <-failed:
+		return errors.Join(err, ctx.Err())
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// mdnsPort answers mDNS questions on a port of the NAS's own.
+type mdnsPort struct {
+	*announcer.Unicast
+	told     chan struct{} // closed when something was announced
+	tellOnce sync.Once
+}
+
+func (n *NAS) listenMDNS(ctx context.Context, ended *sync.WaitGroup) (*mdnsPort, error) {
+	u, err := announcer.NewUnicast(netip.AddrPortFrom(n.addr, 0))
+	if err != nil {
+		return nil, err
+	}
+	n.mdns = u.Address()
+	ended.Add(1)
+	context.AfterFunc(ctx, func() {
+		defer ended.Done()
+		_ = u.Close()
+	})
+	return &mdnsPort{Unicast: u, told: make(chan struct{})}, nil
+}
+
+// wait returns once the NAS can be found.
+func (p *mdnsPort) wait(ctx context.Context) error {
+	select {
+	case <-p.told:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// loopbackAnnouncer announces what front says, on the port of the NAS's own.
+type loopbackAnnouncer struct{ port *mdnsPort }
+
+func (a loopbackAnnouncer) Set(_ context.Context, all []front.Announcement) error {
+	var instances []announce.Instance
+	for _, one := range all {
+		instances = append(instances, one.Instance)
+	}
+	err := a.port.Unicast.Set(instances...)
+	if len(instances) > 0 && err == nil {
+		a.port.tellOnce.Do(func() { close(a.port.told) })
+	}
+	return err
+}
+
+// startQNAP announces as QTS does. Its other protocols are not there yet.
+func (n *NAS) startQNAP(ctx context.Context, ended *sync.WaitGroup) error {
+	p, err := n.listenMDNS(ctx, ended)
+	if err != nil {
+		return err
+	}
+	id := n.model.identity
+	return p.Unicast.Set(announce.QNAP(n.Name(), announce.Vendor{
+		Vendor: id.Vendor, Model: id.Model, Serial: id.Serial, Version: n.model.version, Build: n.model.build,
+		MACs: id.MACs, HTTPPort: 8080, HTTPSPort: 443,
+	}, n.addr))
+}
+
+// startSynology answers findhost as DSM does, to the port that asked. Its other
+// protocols are not there yet.
+func (n *NAS) startSynology(ctx context.Context, ended *sync.WaitGroup) error {
+	conn, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(n.addr, 0)))
+	if err != nil {
+		return err
+	}
+	n.findhost = conn.LocalAddr().(*net.UDPAddr).AddrPort()
+	context.AfterFunc(ctx, func() { _ = conn.Close() })
+	ended.Go(func() {
+		buffer := make([]byte, 2048)
+		for {
+			size, from, err := conn.ReadFromUDPAddrPort(buffer)
+			if errors.Is(err, net.ErrClosed) {
+				return
+			}
+			if err != nil {
+				continue
+			}
+			if p, err := findhost.Parse(buffer[:size]); err != nil || !p.IsQuery() {
+				continue
+			}
+			if reply, err := n.findhostReply(from.Addr().Unmap()).Packet().Append(nil); err == nil {
+				_, _ = conn.WriteToUDPAddrPort(reply, from)
+			}
+		}
+	})
+	return nil
+}
+
+// findhostReply is what a DSM 7.2 says, by vendors/synology.md §1.5.
+func (n *NAS) findhostReply(querier netip.Addr) findhost.Reply {
+	id, ready, static := n.model.identity, uint32(nas.Ready), false
+	return findhost.Reply{
+		Type: findhost.Response, Status: &ready, Name: id.Name, Model: id.Model,
+		Platform: "synology_geminilake_920+", OSName: id.OS, Version: n.model.version,
+		Build: number(n.model.build), Update: number(n.model.update), Serial: id.Serial,
+		Address: n.addr, Netmask: netip.AddrFrom4([4]byte{255, 0, 0, 0}), Querier: querier, DHCP: &static,
+		MAC: id.MACs[0], FirstMAC: id.MACs[0], HTTPPort: 5000, HTTPSPort: 5001,
+	}
+}
+
+func number(s string) uint32 {
+	n, err := strconv.ParseUint(s, 10, 32)
+	if err != nil {
+		return 0
+	}
+	return uint32(n)
+}
