@@ -137,6 +137,8 @@ func statusOf(p catalog.Problem) int {
 	switch p.ID {
 	case "unknown_host":
 		return http.StatusMisdirectedRequest
+	case "bad_message":
+		return http.StatusBadRequest
 	case "wrong_method":
 		return http.StatusMethodNotAllowed
 	case "too_fast", "not_your_turn", "too_many_sessions", "sign_in_later":
