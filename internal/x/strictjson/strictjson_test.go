@@ -1,14 +1,13 @@
 package strictjson
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"io"
 	"strings"
 	"testing"
 	"testing/iotest"
-
-	"github.com/google/go-cmp/cmp"
 )
 
 type document struct {
@@ -86,7 +85,7 @@ func TestDecodePassesOnAReadError(t *testing.T) {
 func TestErrorsDoNotRepeatValues(t *testing.T) {
 	for _, in := range []string{
 		`{"count":"hunter2"}`, `{"count":hunter2}`, `{"name":"hunter2"`, `{"list":"hunter2"}`,
-		`{"hunter2":1}`, `{"name":"hunter2","name":"hunter2"}`, `{"map":{"a":"hunter2"}}`,
+		`{"hunter2":1}`, `{"name":"hunter2","name":"hunter2"}`, `{"map":{"a":"hunter2"}}`, `{"map":{"hunter2":"a"}}`,
 	} {
 		var v document
 		err := Unmarshal([]byte(in), &v)
@@ -116,11 +115,8 @@ func FuzzUnmarshal(f *testing.F) {
 		if err := Unmarshal(out, &again); err != nil {
 			t.Fatalf("own output %s: %v", out, err)
 		}
-		if d := cmp.Diff(v.List, again.List); v.Raw == nil && len(v.List) > 0 && d != "" && v.List[0].Raw == nil {
-			t.Skip("raw messages inside may be written differently")
-		}
-		if v.Name != again.Name || v.Count != again.Count {
-			t.Fatalf("%v became %v", v, again)
+		if second, err := json.Marshal(again); err != nil || !bytes.Equal(out, second) {
+			t.Fatalf("%s became %s, %v", out, second, err)
 		}
 	})
 }
