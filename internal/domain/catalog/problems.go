@@ -86,6 +86,8 @@ func ownerProblems() []Problem {
 		{ID: "gave_up", Exit: Failed, Text: "The same step was tried too often.", Meaning: "What was not accepted by the NAS is as it was.", WhatToDo: "Start again."},
 		{ID: "no_administrator", Exit: Failed, Text: "This NAS has no administrator whose password could be set.", Meaning: "Nothing was changed.", WhatToDo: "Sign in at its console as root."},
 		{ID: "commit_unknown", Exit: Refused, Text: "The NAS did not take over the plan before the interruption.", Meaning: "Its settings are as they were.", WhatToDo: "Press the button again."},
+		{ID: "not_a_device", Exit: Failed, Text: "What answers at %s is not a NAS with Paperclip.", Meaning: "Nothing secret was sent.", WhatToDo: "Run `paperclip find`, or check the address."},
+		{ID: "clock_wrong", Exit: Refused, Text: "The clocks of this computer and of the NAS are too far apart.", Meaning: "The certificate of the NAS is not for the time that it is here, so no password was sent.", WhatToDo: "Set the clock of whichever is wrong."},
 		{ID: "file_unusable", Exit: WrongUse, Text: "The file cannot be used: %s.", Meaning: "Nothing was done."},
 	}
 }

@@ -89,6 +89,23 @@ type Hints struct {
 	Address string // as a person typed it, or the address met
 }
 
+// Pin is the key that a device must show on every connection.
+type Pin struct {
+	Key ed25519.PublicKey // nil: any key, and no password is sent
+	// Proved says that a claim has proved the key, now or earlier. Only then
+	// may a password be sent.
+	Proved bool
+	// Leaf is the TLS key that a claim of this very run has proved (DER
+	// SubjectPublicKeyInfo): with it the clocks of the two sides may disagree.
+	Leaf []byte
+}
+
+// Pin is what is remembered of a key, as a pin.
+func (s *Store) Pin(key ed25519.PublicKey) Pin {
+	d, ok := s.Lookup(key)
+	return Pin{Key: key, Proved: ok && d.How == Claimed}
+}
+
 // Store is the memory: a folder with two files. It is safe for concurrent use
 // within one process; between processes the last writer wins per device file,
 // whole.

@@ -175,7 +175,13 @@ func doCommit(ctx context.Context, r *run) error {
 	if err := r.store.save(r.state); err != nil {
 		return err
 	}
-	reply, err := r.device.Commit(ctx, deviceapi.CommitCall{PlanHash: r.accepted, Administrator: r.planCall().Administrator, NewPassword: r.password})
+	call := deviceapi.CommitCall{PlanHash: r.accepted, Administrator: r.planCall().Administrator, NewPassword: r.password}
+	reply, err := r.device.Commit(ctx, call)
+	for n := 0; n < 3 && errors.Is(err, catalog.New("unreachable")) && ctx.Err() == nil; n++ {
+		r.lookAgain(ctx) // the same box again is answered, not done twice
+		_ = r.pause(ctx)
+		reply, err = r.device.Commit(ctx, call)
+	}
 	switch {
 	case err == nil:
 		r.state.Transaction = reply.Transaction
@@ -255,9 +261,7 @@ func (r *run) followed(reply deviceapi.ProgressReply) (bool, error) {
 	}
 	if p := reply.Problem; p != nil {
 		r.state.Handed = false // it was undone: nothing is left to follow
-		known := catalog.New(catalog.ID(p.ID))
-		known.Text = printable.Clean(p.Text)
-		return true, known
+		return true, *p
 	}
 	r.state.Committed = true
 	return true, nil
@@ -328,8 +332,10 @@ func (r *run) missing(what string) {
 
 // meetAgain connects anew, where the NAS is now.
 func (r *run) meetAgain(ctx context.Context) (Device, error) {
-	known, ok := r.cfg.Keys.Lookup(r.state.PublicKey)
-	pin := Pin{Key: r.state.PublicKey, Proved: ok && known.How == keys.Claimed}
+	pin := r.device.Pin()
+	if !pin.Proved {
+		pin = r.cfg.Keys.Pin(r.state.PublicKey)
+	}
 	begun := r.cfg.Clock.Monotonic()
 	for {
 		d, err := r.cfg.Meet(ctx, []netip.AddrPort{r.device.Address()}, pin)

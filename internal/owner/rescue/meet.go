@@ -24,6 +24,10 @@ const (
 	softHold  = 4 * time.Second
 	closeHold = 11 * time.Second
 	shortHold = 300 * time.Millisecond
+
+	// maxWrong bounds how many codes are tried in one rescue. Whoever sits
+	// between us and the NAS could guess once with each.
+	maxWrong = 10
 )
 
 func doFind(ctx context.Context, r *run) error {
@@ -165,7 +169,7 @@ func (r *run) meetAny(ctx context.Context) (Device, keys.Verdict, error) {
 	var unknown, stranger Device
 	var last error = catalog.New("unreachable", r.nas.Address)
 	for _, at := range r.nas.At {
-		d, err := r.cfg.Meet(ctx, []netip.AddrPort{at}, Pin{})
+		d, err := r.cfg.Meet(ctx, []netip.AddrPort{at}, keys.Pin{})
 		if err != nil {
 			last = err
 			continue
@@ -279,7 +283,7 @@ func needWay(r *run) error {
 
 // doPress has a claim opened, unless one is open for us already.
 func doPress(ctx context.Context, r *run) error {
-	r.wrong, r.proved = 0, false
+	r.proved = false
 	info, err := r.info(ctx)
 	if err != nil {
 		return err
@@ -430,7 +434,9 @@ func doPresence(ctx context.Context, r *run) error {
 		r.tell(Presence, fmt.Sprintf("Somebody else is typing a code just now; your turn comes in about %d seconds, by itself.", int(d.Seconds())))
 	})
 	if errors.Is(err, catalog.New("wrong_code")) {
-		r.wrong++
+		if r.wrong++; r.wrong >= maxWrong {
+			return catalog.New("gave_up").Because(err)
+		}
 	}
 	if err != nil {
 		return err

@@ -32,22 +32,18 @@ type Finder interface {
 	Find(ctx context.Context, target string) ([]NAS, error)
 }
 
-// Pin is the key that a device must show. Proved says that a claim has proved
-// it: only then may a password be sent there.
-type Pin struct {
-	Key    ed25519.PublicKey // nil: any key, and no password
-	Proved bool
-}
-
 // Meet connects to the first of the addresses at which a device answers. A
 // device with another key than the pin's is the problem identity_mismatch.
-type Meet func(ctx context.Context, at []netip.AddrPort, pin Pin) (Device, error)
+type Meet func(ctx context.Context, at []netip.AddrPort, pin keys.Pin) (Device, error)
 
 // Device is one NAS, by its own API, over TLS connections that all showed the
 // same identity key. Errors are catalog problems: "unreachable" when it does
 // not answer, else what the NAS says.
 type Device interface {
 	PublicKey() ed25519.PublicKey
+	// Pin is what later connections to the same device must show; Proved once
+	// Prove has succeeded.
+	Pin() keys.Pin
 	// Address is where it is talked to.
 	Address() netip.AddrPort
 	// Move makes the next calls go to other addresses; the key stays pinned.

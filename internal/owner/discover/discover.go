@@ -1,0 +1,229 @@
+// Package discover finds every NAS on the LAN, whoever made it: it asks in
+// several ways at once, and puts together what comes back.
+//
+// What devices say on a LAN are hints: anyone can send any of it. So a
+// [Device] says for each value who said so, two answers are taken for one
+// device only where nothing in them contradicts, and a forged answer may stand
+// beside a device but never in its place. Who a device is this package does
+// not decide: [Options.Verify] asks somebody who talks to it over a connection
+// that proves its key.
+//
+// It sends questions and nothing else: no password, no setting, no packet that
+// changes a device.
+package discover
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/paperclip-nas/paperclip/internal/domain/catalog"
+)
+
+// DefaultWait is how long a search on a real network lasts: some devices take
+// more than 3 s to answer and answer not every question (vendors/synology.md
+// §1.1).
+const DefaultWait = 12 * time.Second
+
+const (
+	settle      = 1500 * time.Millisecond // after Enough: time for a second match
+	verifyWait  = 5 * time.Second
+	verifyAhead = 8 // devices that are verified at a time
+)
+
+// Source is one way of asking.
+type Source interface {
+	// Name is what `found_by` and a fact's `source` say.
+	Name() string
+	// Find asks, and sends what answers, until ctx ends or until nothing more
+	// can come. That ctx ended is no error.
+	Find(ctx context.Context, out chan<- Sighting) error
+	// Sent is how many datagrams it has sent.
+	Sent() int
+}
+
+// Options are how to search.
+type Options struct {
+	// Wait is how long to search at most; DefaultWait where it is zero. A search
+	// whose sources all come to an end is done earlier.
+	Wait time.Duration
+	// Enough, where given, ends the search early: shortly after it says that
+	// these devices will do.
+	Enough func([]Device) bool
+	// Changed, where given, is told of the devices whenever there is something
+	// new, from the searching goroutine.
+	Changed func([]Device)
+	// Verify, where given, looks at each device once the search is over and sets
+	// Verified and what else it then knows. It is called from several goroutines,
+	// each with a device of its own.
+	Verify func(ctx context.Context, d *Device)
+}
+
+// Result is what a search found, and what `find --json` prints.
+type Result struct {
+	Devices     []Device  `json:"devices"`
+	Findings    []Finding `json:"findings"`
+	ElapsedMS   int64     `json:"elapsed_ms"`
+	PacketsSent int       `json:"packets_sent"`
+}
+
+// Finding is something about the search that a person should know.
+type Finding struct {
+	ID       catalog.ID `json:"id"`
+	Text     string     `json:"text"`
+	WhatToDo string     `json:"what_to_do"`
+}
+
+// Err is the problem none_found where there is no device, with exit status 3.
+func (r Result) Err() error {
+	if len(r.Devices) == 0 {
+		return catalog.New("none_found")
+	}
+	return nil
+}
+
+// Find searches with all sources at once. It returns what was found until then
+// and ctx's error where the caller ended ctx; a source that fails becomes a
+// finding, since the others may do.
+func Find(ctx context.Context, sources []Source, o Options) (Result, error) {
+	start := time.Now()
+	if o.Wait <= 0 {
+		o.Wait = DefaultWait
+	}
+	b := &book{}
+	failed := search(ctx, sources, o, b)
+	devices := verify(ctx, b.devices(), o.Verify)
+	r := Result{
+		Devices:   devices,
+		Findings:  findings(devices, failed, b.overflow),
+		ElapsedMS: time.Since(start).Milliseconds(),
+	}
+	for _, s := range sources {
+		r.PacketsSent += s.Sent()
+	}
+	return r, ctx.Err()
+}
+
+// search fills b, and returns why sources failed.
+func search(ctx context.Context, sources []Source, o Options, b *book) []error {
+	ctx, cancel := context.WithTimeout(ctx, o.Wait)
+	defer cancel()
+	sightings := make(chan Sighting)
+	errs := make([]error, len(sources))
+	var running sync.WaitGroup
+	for i, s := range sources {
+		running.Go(func() {
+			if err := s.Find(ctx, sightings); err != nil && ctx.Err() == nil {
+				errs[i] = fmt.Errorf("%s: %w", s.Name(), err)
+			}
+		})
+	}
+	go func() {
+		running.Wait()
+		close(sightings)
+	}()
+	var enough <-chan time.Time
+	for {
+		select {
+		case s, more := <-sightings:
+			if !more {
+				return slices.DeleteFunc(errs, func(err error) bool { return err == nil })
+			}
+			if !b.add(s) {
+				continue
+			}
+			if o.Changed != nil {
+				o.Changed(b.devices())
+			}
+			if enough == nil && o.Enough != nil && o.Enough(b.devices()) {
+				enough = time.After(settle)
+			}
+		case <-enough:
+			cancel() // the sources end, and with them the loop
+			enough = nil
+		}
+	}
+}
+
+// verify asks f about every device, and joins those that proved to be one.
+func verify(ctx context.Context, devices []Device, f func(context.Context, *Device)) []Device {
+	if f == nil {
+		return devices
+	}
+	var running sync.WaitGroup
+	places := make(chan struct{}, verifyAhead)
+	for i := range devices {
+		running.Go(func() {
+			places <- struct{}{}
+			defer func() { <-places }()
+			ctx, cancel := context.WithTimeout(ctx, verifyWait)
+			defer cancel()
+			f(ctx, &devices[i])
+		})
+	}
+	running.Wait()
+	return joinVerified(devices)
+}
+
+// joinVerified makes one of all devices that proved the same key: a NAS that
+// answered on two networks.
+func joinVerified(devices []Device) []Device {
+	var out []Device
+	for _, d := range devices {
+		i := slices.IndexFunc(out, func(o Device) bool {
+			return d.Verified == VerifiedMatch && o.Verified == VerifiedMatch && d.KeyID != "" && d.KeyID == o.KeyID
+		})
+		if i < 0 {
+			out = append(out, d)
+			continue
+		}
+		out[i].MACs = union(out[i].MACs, d.MACs)
+		out[i].Addresses = union(out[i].Addresses, d.Addresses)
+		out[i].FoundBy = union(out[i].FoundBy, d.FoundBy)
+		out[i].Facts = union(out[i].Facts, d.Facts)
+	}
+	return out
+}
+
+func union[T comparable](a, b []T) []T {
+	out := slices.Clone(a)
+	for _, v := range b {
+		if !slices.Contains(out, v) {
+			out = append(out, v)
+		}
+	}
+	return out
+}
+
+// errNoNetwork is a source's error where there is no interface to ask on.
+var errNoNetwork = errors.New("no network")
+
+func findings(devices []Device, failed []error, overflow bool) []Finding {
+	out := []Finding{}
+	add := func(p catalog.Problem) {
+		if !slices.ContainsFunc(out, func(f Finding) bool { return f.ID == p.ID && f.Text == p.Text }) {
+			out = append(out, Finding{ID: p.ID, Text: p.Text, WhatToDo: p.WhatToDo})
+		}
+	}
+	for _, err := range failed {
+		if errors.Is(err, errNoNetwork) {
+			add(catalog.New("no_network"))
+			continue
+		}
+		add(catalog.New("search_failed", err))
+	}
+	if overflow {
+		add(catalog.New("find_flooded"))
+	}
+	for _, pair := range lookAlikes(devices) {
+		add(catalog.New("look_alikes", strings.Join(pair, " and ")))
+	}
+	if len(devices) == 0 && !slices.ContainsFunc(out, func(f Finding) bool { return f.ID == "no_network" }) {
+		add(catalog.New("none_found"))
+	}
+	return out
+}

@@ -1,0 +1,52 @@
+package discover
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/paperclip-nas/paperclip/internal/domain/catalog"
+	"github.com/paperclip-nas/paperclip/internal/domain/nas"
+	"github.com/paperclip-nas/paperclip/internal/x/printable"
+)
+
+// Match is the device that a person means by target: a name, an address, a MAC
+// in any notation, or a serial. No device is the problem target_unknown (exit
+// status 3), more than one is target_ambiguous (2). What matches is what the
+// person means; it is not thereby who it says it is.
+func Match(devices []Device, target string) (Device, error) {
+	var fitting []Device
+	for _, d := range devices {
+		if d.fits(target) {
+			fitting = append(fitting, d)
+		}
+	}
+	switch len(fitting) {
+	case 0:
+		return Device{}, catalog.New("target_unknown", printable.Clean(target))
+	case 1:
+		return fitting[0], nil
+	}
+	return Device{}, catalog.New("target_ambiguous", printable.Clean(target))
+}
+
+func (d Device) fits(target string) bool {
+	target = strings.TrimSpace(target)
+	if target == "" {
+		return false
+	}
+	name := strings.TrimSuffix(strings.TrimSuffix(target, "."), ".local")
+	if strings.EqualFold(d.Name, target) || strings.EqualFold(d.Name, name) || d.Serial != "" && strings.EqualFold(d.Serial, target) {
+		return true
+	}
+	if d.KeyID != "" && strings.EqualFold(name, d.Name+"-"+d.KeyID[:min(8, len(d.KeyID))]) { // as announced
+		return true
+	}
+	if mac, ok := nas.NormalMAC(target); ok && slices.Contains(d.MACs, mac) {
+		return true
+	}
+	a, err := netip.ParseAddr(strings.Trim(target, "[]"))
+	return err == nil && slices.ContainsFunc(d.Addresses, func(x netip.Addr) bool {
+		return x == a || x.WithZone("") == a
+	})
+}

@@ -1,0 +1,275 @@
+package discover
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/paperclip-nas/paperclip/internal/domain/catalog"
+	"github.com/paperclip-nas/paperclip/internal/domain/nas"
+)
+
+func address(s string) netip.Addr { return netip.MustParseAddr(s) }
+
+func attic() Sighting {
+	static := false
+	return Sighting{
+		Source: "findhost", From: address("192.0.2.20"), Name: "attic", Vendor: "Synology", Model: "DS920+", Serial: "2040SBRXYZ123",
+		MACs: []string{"00:11:32:aa:bb:cc"}, Addresses: []netip.Addr{address("192.0.2.20")}, Status: nas.Ready,
+		Version: "7.2", Build: "64570", Update: "3", HTTPPort: 5000, HTTPSPort: 5001, DHCP: &static,
+		Netmask: "255.255.255.0", Gateway: "192.0.2.1", DNS: []string{"192.0.2.53"},
+	}
+}
+
+func cellar() Sighting {
+	open := true
+	return Sighting{
+		Source: "mdns", From: address("192.0.2.10"), Name: "cellar", Vendor: "Paperclip", KeyID: "abcdefghijklmnopqrstuvwx23",
+		MACs: []string{"02:00:5e:10:00:01"}, Claim: &open, Addresses: []netip.Addr{address("192.0.2.10")}, Status: nas.Unknown, HTTPSPort: 5001,
+	}
+}
+
+func seenTogether(sightings ...Sighting) []Device {
+	b := &book{}
+	for _, s := range sightings {
+		b.add(s)
+	}
+	return b.devices()
+}
+
+// design.md, "What --json prints keeps its names once released".
+func TestJSONIsTheContract(t *testing.T) {
+	r := Result{Devices: seenTogether(attic())[:1], Findings: findings(nil, nil, false), ElapsedMS: 12, PacketsSent: 3}
+	r.Devices[0].Facts = r.Devices[0].Facts[:1]
+	r.Findings[0].Text, r.Findings[0].WhatToDo = "text", "do"
+	b, err := json.Marshal(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := `{"devices":[{"name":"attic","vendor":"Synology","model":"DS920+","serial":"2040SBRXYZ123","macs":["00:11:32:aa:bb:cc"],` +
+		`"addresses":["192.0.2.20"],"status":"ready","status_text":"Ready","version":"7.2","build":"64570","update":"3",` +
+		`"http_port":5000,"https_port":5001,"dhcp":false,"netmask":"255.255.255.0","gateway":"192.0.2.1","dns":["192.0.2.53"],` +
+		`"found_by":["findhost"],"verified":"unknown","was":null,"facts":[{"field":"name","value":"attic","source":"findhost","trust":"hint"}]}],` +
+		`"findings":[{"id":"none_found","text":"text","what_to_do":"do"}],"elapsed_ms":12,"packets_sent":3}`
+	if string(b) != want {
+		t.Errorf("%s\nwant\n%s", b, want)
+	}
+	b, err = json.Marshal(Result{Devices: seenTogether(Sighting{Status: nas.Unknown}), Findings: findings(seenTogether(attic()), nil, false)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text := strings.ReplaceAll(string(b), `"dhcp":null`, ""); strings.Contains(strings.ReplaceAll(text, `"was":null`, ""), "null") {
+		t.Errorf("a list is null: %s", b)
+	}
+}
+
+// Every fact says who said it, and none is more than a hint: promise 6.
+func TestEveryValueIsAHint(t *testing.T) {
+	s := attic()
+	s.Guessed = true
+	d := seenTogether(s)[0]
+	if d.Verified != VerifiedUnknown {
+		t.Errorf("verified = %q", d.Verified)
+	}
+	for _, f := range d.Facts {
+		want := Hint
+		if f.Field == "status" {
+			want = Inferred
+		}
+		if f.Trust != want || f.Source != "findhost" || f.Value == "" {
+			t.Errorf("%+v", f)
+		}
+	}
+	// As many facts as the JSON has values that come from outside.
+	if len(d.Facts) != 15 {
+		t.Errorf("%d facts: %+v", len(d.Facts), d.Facts)
+	}
+}
+
+func TestOneDeviceTwoSources(t *testing.T) {
+	web := Sighting{Source: "mdns", From: address("192.0.2.20"), Name: "Attic-2", Vendor: "Synology", Model: "DS920+", Serial: "2040sbrxyz123",
+		MACs: []string{"00:11:32:aa:bb:cc", "00:11:32:aa:bb:cd"}, Addresses: []netip.Addr{address("192.0.2.20"), address("fe80::1%lan0")}, Status: nas.Unknown}
+	devices := seenTogether(attic(), web)
+	if len(devices) != 1 {
+		t.Fatalf("%d devices: %+v", len(devices), devices)
+	}
+	d := devices[0]
+	if fmt.Sprint(d.Name, d.MACs, d.Addresses, d.FoundBy) != "attic [00:11:32:aa:bb:cc 00:11:32:aa:bb:cd] [192.0.2.20 fe80::1%lan0] [findhost mdns]" {
+		t.Errorf("%+v", d)
+	}
+	if !slices.Contains(d.Facts, Fact{"name", "Attic-2", "mdns", Hint}) {
+		t.Errorf("the other name is lost: %+v", d.Facts)
+	}
+}
+
+// F4: on two networks at once, one device with two addresses.
+func TestOneDeviceTwoAddresses(t *testing.T) {
+	other := attic()
+	other.From, other.Addresses = address("198.51.100.20"), []netip.Addr{address("198.51.100.20")}
+	devices := seenTogether(attic(), other)
+	if len(devices) != 1 || len(devices[0].Addresses) != 2 {
+		t.Errorf("%+v", devices)
+	}
+}
+
+// A device that restarts while the search runs is still one device; its status
+// is the latest, and the facts tell of both.
+func TestStatusChanges(t *testing.T) {
+	booting, ready := attic(), attic()
+	booting.Status = nas.Booting
+	b := &book{}
+	if !b.add(booting) || b.add(booting) || !b.add(ready) || b.add(ready) {
+		t.Error("what is new was not told from what is not")
+	}
+	d := b.devices()
+	if len(d) != 1 || d[0].Status != "ready" || !slices.Contains(d[0].Facts, Fact{"status", "booting", "findhost", Hint}) {
+		t.Errorf("%+v", d)
+	}
+	closed, open := cellar(), cellar()
+	no := false
+	closed.Claim = &no
+	closed6 := closed
+	closed6.From = address("fe80::1%lan0")
+	if d := seenTogether(closed6, closed, open); len(d) != 1 || !*d[0].Claim {
+		t.Errorf("%+v", d)
+	}
+}
+
+func TestNoMarkInCommon(t *testing.T) {
+	// A QNAP device tells its serial by one way, its MAC by another.
+	bySerial := Sighting{Source: "mdns", From: address("192.0.2.30"), Name: "studio", Vendor: "QNAP", Serial: "Q1", Status: nas.Unknown}
+	byMAC := Sighting{Source: "qfinder", From: address("192.0.2.30"), Name: "STUDIO", MACs: []string{"24:5e:be:00:00:01"}, Status: nas.Unknown}
+	if d := seenTogether(bySerial, byMAC); len(d) != 1 || d[0].Serial != "Q1" || len(d[0].MACs) != 1 {
+		t.Errorf("%+v", d)
+	}
+	// Not so in the lab, where everything is at one address.
+	bySerial.From, byMAC.From = address("127.0.0.1"), address("127.0.0.1")
+	if d := seenTogether(bySerial, byMAC); len(d) != 2 {
+		t.Errorf("%+v", d)
+	}
+}
+
+func TestLookAlikesAreReported(t *testing.T) {
+	forged := attic()
+	forged.From, forged.Addresses = address("192.0.2.66"), []netip.Addr{address("192.0.2.66")}
+	forged.Status = nas.ConfigurationLost
+	devices := seenTogether(forged, attic())
+	if len(devices) != 2 {
+		t.Fatalf("%+v", devices)
+	}
+	f := findings(devices, nil, false)
+	if len(f) != 1 || f[0].ID != "look_alikes" || !strings.Contains(f[0].Text, "192.0.2.66") || !strings.Contains(f[0].Text, "192.0.2.20") {
+		t.Errorf("%+v", f)
+	}
+}
+
+// Trust, issue "Must hold": whatever somebody else on the LAN sends, before or
+// after, borrowing what it likes, every device is still there with its own
+// name, address and state, and nobody is verified.
+func TestForgedAnswersHideNobody(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		real := []Sighting{attic(), cellar()}
+		all := slices.Clone(real)
+		for range rapid.IntRange(1, 5).Draw(t, "forged") {
+			all = append(all, forged(t))
+		}
+		all = rapid.Permutation(all).Draw(t, "order")
+		devices := seenTogether(all...)
+		for _, r := range real {
+			shown := slices.ContainsFunc(devices, func(d Device) bool {
+				return d.Name == r.Name && d.Status == r.Status.ID() && slices.Contains(d.Addresses, r.From) &&
+					(r.Serial == "" || d.Serial == r.Serial) && (r.KeyID == "" || d.KeyID == r.KeyID) &&
+					d.HTTPSPort == r.HTTPSPort && (r.Model == "" || d.Model == r.Model)
+			})
+			if !shown {
+				t.Fatalf("%s is hidden by\n%+v\nin\n%+v", r.Name, all, devices)
+			}
+		}
+		for _, d := range devices {
+			if d.Verified != VerifiedUnknown {
+				t.Fatalf("%+v", d)
+			}
+		}
+	})
+}
+
+// forged borrows from the real devices field by field, and comes from an
+// address of its own. (Whoever forges the sender's address too is that device,
+// as far as anything on a LAN can tell.)
+func forged(t *rapid.T) Sighting {
+	either := func(label, a, b string) string {
+		return rapid.SampledFrom([]string{a, b, "", "other"}).Draw(t, label)
+	}
+	a, c := attic(), cellar()
+	s := Sighting{
+		Source: either("source", a.Source, c.Source),
+		From:   rapid.SampledFrom([]netip.Addr{address("192.0.2.66"), address("192.0.2.67")}).Draw(t, "from"),
+		Name:   either("name", a.Name, c.Name), Vendor: either("vendor", a.Vendor, c.Vendor), Model: either("model", a.Model, ""),
+		Serial: either("serial", a.Serial, ""), KeyID: either("key id", c.KeyID, ""),
+		Status:    rapid.SampledFrom([]nas.Status{nas.Ready, nas.Unknown, nas.ConfigurationLost}).Draw(t, "status"),
+		HTTPSPort: rapid.SampledFrom([]int{0, 5001, 443}).Draw(t, "https"),
+		HTTPPort:  rapid.SampledFrom([]int{0, 5000, 80}).Draw(t, "http"),
+	}
+	for _, mac := range slices.Concat(a.MACs, c.MACs) {
+		if rapid.Bool().Draw(t, "takes "+mac) {
+			s.MACs = append(s.MACs, mac)
+		}
+	}
+	s.Addresses = []netip.Addr{s.From}
+	return s
+}
+
+func TestMatch(t *testing.T) {
+	twin := attic()
+	twin.Name, twin.Serial, twin.MACs = "attic", "OTHER", []string{"00:11:32:aa:bb:dd"}
+	twin.From, twin.Addresses = address("192.0.2.21"), []netip.Addr{address("192.0.2.21"), address("fe80::21%lan0")}
+	devices := seenTogether(attic(), twin, cellar())
+	for target, want := range map[string]string{
+		"cellar": "192.0.2.10", "CELLAR": "192.0.2.10", "cellar.local": "192.0.2.10", "cellar-abcdefgh.local.": "192.0.2.10", " cellar ": "192.0.2.10",
+		"192.0.2.20": "192.0.2.20", "fe80::21": "192.0.2.21", "[fe80::21%lan0]": "192.0.2.21",
+		"00:11:32:aa:bb:cc": "192.0.2.20", "00-11-32-AA-BB-CC": "192.0.2.20", "001132aabbcc": "192.0.2.20", "0011.32aa.bbcc": "192.0.2.20",
+		"2040SBRXYZ123": "192.0.2.20", "2040sbrxyz123": "192.0.2.20", "other": "192.0.2.21",
+		"attic": "target_ambiguous", "": "target_unknown", "garage": "target_unknown", "192.0.2.99": "target_unknown", "00:11:32:aa:bb": "target_unknown",
+	} {
+		d, err := Match(devices, target)
+		got := ""
+		if err != nil {
+			got = string(catalog.AsProblem(err).ID)
+		} else {
+			got = d.Addresses[0].String()
+		}
+		if got != want {
+			t.Errorf("%q: %s, want %s", target, got, want)
+		}
+	}
+	if _, err := Match(devices, "garage"); catalog.ExitOf(err) != catalog.NotFound {
+		t.Errorf("exit %d", catalog.ExitOf(err))
+	}
+	if _, err := Match(devices, "attic"); catalog.ExitOf(err) != catalog.WrongUse {
+		t.Errorf("exit %d", catalog.ExitOf(err))
+	}
+	if _, err := Match(devices, "\x1b[2J"); err == nil || strings.Contains(err.Error(), "\x1b") {
+		t.Errorf("%q", err)
+	}
+}
+
+// A flood takes bounded memory, and says so.
+func TestFlood(t *testing.T) {
+	b := &book{}
+	for i := range maxSightings + 1 {
+		s := attic()
+		s.Serial = fmt.Sprint("S", i)
+		b.add(s)
+	}
+	if len(b.seen) != maxSightings || !b.overflow {
+		t.Errorf("%d sightings, overflow %v", len(b.seen), b.overflow)
+	}
+	if f := findings(seenTogether(attic()), nil, b.overflow); len(f) != 1 || f[0].ID != "find_flooded" {
+		t.Errorf("%+v", f)
+	}
+}
