@@ -88,68 +88,66 @@ func (b *book) devices() []Device {
 	return out
 }
 
-// belongs reports whether s is of the same device as g: something links it to
-// one of g, and it contradicts none. So a forged answer that borrows a serial
-// or a MAC makes a group of its own, whichever came first.
+// belongs reports whether s is of the same device as g: a mark of identity links
+// it to one of g, it contradicts none, and it comes from a place of one of g or
+// says what one of g says, word for word. So a forged answer that borrows a
+// serial or a MAC makes a device of its own, whichever came first.
 func belongs(g []seen, s Sighting) bool {
-	linked := false
+	linked, near := false, false
 	for _, m := range g {
 		if contradict(m.Sighting, s) {
 			return false
 		}
 		linked = linked || link(m.Sighting, s)
+		near = near || sharesAddress(m.Sighting, s) || twins(m.Sighting, s)
 	}
-	return linked
+	return linked && near
 }
 
 // link reports whether a and b share a mark of identity: the serial, a MAC, the
 // key id; or, where they have no such mark in common kinds, name and address.
 func link(a, b Sighting) bool {
-	if same(a.Serial, b.Serial) || same(a.KeyID, b.KeyID) {
-		return true
-	}
-	if slices.ContainsFunc(a.MACs, func(mac string) bool { return slices.Contains(b.MACs, mac) }) {
+	if same(a.Serial, b.Serial) || same(a.KeyID, b.KeyID) || shareAny(a.MACs, b.MACs) {
 		return true
 	}
 	comparable := a.Serial != "" && b.Serial != "" || len(a.MACs) > 0 && len(b.MACs) > 0 || a.KeyID != "" && b.KeyID != ""
 	return !comparable && same(a.Name, b.Name) && sharesAddress(a, b)
 }
 
-// contradict reports whether a and b cannot both be true of one device at one
-// time. Two answers from one place may differ in what changes or in what each
-// protocol calls it; answers from different places (a NAS on two networks)
-// must agree in everything that both say.
+// contradict reports whether a and b cannot both be true of one device: they
+// differ in something that both say.
 func contradict(a, b Sighting) bool {
-	if differ(a.Serial, b.Serial) || differ(a.KeyID, b.KeyID) || differ(a.Vendor, b.Vendor) {
-		return true
+	ports := func(x, y int) bool { return x != 0 && y != 0 && x != y }
+	return differ(a.Serial, b.Serial) || differ(a.KeyID, b.KeyID) || differ(a.Vendor, b.Vendor) ||
+		differ(a.Name, b.Name) || differ(a.Model, b.Model) || differ(a.Build, b.Build) ||
+		// One protocol says 7.2 where another says 7.2.1.
+		!strings.HasPrefix(a.Version, b.Version) && !strings.HasPrefix(b.Version, a.Version) ||
+		a.Status != nas.Unknown && b.Status != nas.Unknown && a.Status != b.Status ||
+		ports(a.HTTPPort, b.HTTPPort) || ports(a.HTTPSPort, b.HTTPSPort)
+}
+
+// twins reports whether a and b say the same in the same way of what is one for
+// the whole device, from two places: a NAS on two networks does.
+func twins(a, b Sighting) bool {
+	common := func(s Sighting) Sighting {
+		return Sighting{
+			Source: s.Source, Name: s.Name, Vendor: s.Vendor, Model: s.Model, Serial: s.Serial, KeyID: s.KeyID, Status: s.Status,
+			Version: s.Version, Build: s.Build, Update: s.Update, HTTPPort: s.HTTPPort, HTTPSPort: s.HTTPSPort,
+		}
 	}
-	if a.Source == b.Source && differ(a.Name, b.Name) {
-		return true
-	}
-	if sharesAddress(a, b) {
-		return false
-	}
-	return differ(a.Name, b.Name) || differ(a.Model, b.Model) || differ(a.Version, b.Version) || differ(a.Build, b.Build) ||
-		differ(status(a), status(b)) || a.HTTPPort*b.HTTPPort != 0 && a.HTTPPort != b.HTTPPort ||
-		a.HTTPSPort*b.HTTPSPort != 0 && a.HTTPSPort != b.HTTPSPort
+	return reflect.DeepEqual(common(a), common(b))
 }
 
 func same(a, b string) bool   { return a != "" && strings.EqualFold(a, b) }
 func differ(a, b string) bool { return a != "" && b != "" && !strings.EqualFold(a, b) }
 
-func status(s Sighting) string {
-	if s.Status == nas.Unknown {
-		return ""
-	}
-	return s.Status.ID()
+func shareAny[T comparable](a, b []T) bool {
+	return slices.ContainsFunc(a, func(v T) bool { return slices.Contains(b, v) })
 }
 
-// sharesAddress reports whether both came from, or name, one address. The
-// loopback address is shared by all of a lab's devices and says nothing.
+// sharesAddress reports whether both came from, or name, one address.
 func sharesAddress(a, b Sighting) bool {
-	return slices.ContainsFunc(append(slices.Clone(a.Addresses), a.From), func(x netip.Addr) bool {
-		return x.IsValid() && !x.IsLoopback() && (x == b.From || slices.Contains(b.Addresses, x))
-	})
+	return shareAny(append(slices.Clone(a.Addresses), a.From), append(slices.Clone(b.Addresses), b.From))
 }
 
 // describe makes a device of a group. Where sightings differ, the value of the
@@ -207,8 +205,7 @@ func lookAlikes(devices []Device) [][]string {
 	var out [][]string
 	for i, a := range devices {
 		for _, b := range devices[i+1:] {
-			shared := same(a.Serial, b.Serial) || same(a.KeyID, b.KeyID) ||
-				slices.ContainsFunc(a.MACs, func(mac string) bool { return slices.Contains(b.MACs, mac) })
+			shared := same(a.Serial, b.Serial) || same(a.KeyID, b.KeyID) || shareAny(a.MACs, b.MACs)
 			if shared {
 				out = append(out, []string{a.label(), b.label()})
 			}

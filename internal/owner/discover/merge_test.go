@@ -86,24 +86,25 @@ func TestEveryValueIsAHint(t *testing.T) {
 		}
 	}
 	// As many facts as the JSON has values that come from outside.
-	if len(d.Facts) != 15 {
+	if len(d.Facts) != 16 {
 		t.Errorf("%d facts: %+v", len(d.Facts), d.Facts)
 	}
 }
 
 func TestOneDeviceTwoSources(t *testing.T) {
-	web := Sighting{Source: "mdns", From: address("192.0.2.20"), Name: "Attic-2", Vendor: "Synology", Model: "DS920+", Serial: "2040sbrxyz123",
-		MACs: []string{"00:11:32:aa:bb:cc", "00:11:32:aa:bb:cd"}, Addresses: []netip.Addr{address("192.0.2.20"), address("fe80::1%lan0")}, Status: nas.Unknown}
+	web := Sighting{Source: "mdns", From: address("192.0.2.20"), Name: "ATTIC", Vendor: "Synology", Model: "DS920+", Serial: "2040sbrxyz123",
+		Version: "7.2.1",
+		MACs:    []string{"00:11:32:aa:bb:cc", "00:11:32:aa:bb:cd"}, Addresses: []netip.Addr{address("192.0.2.20"), address("fe80::1%lan0")}, Status: nas.Unknown}
 	devices := seenTogether(attic(), web)
 	if len(devices) != 1 {
 		t.Fatalf("%d devices: %+v", len(devices), devices)
 	}
 	d := devices[0]
-	if fmt.Sprint(d.Name, d.MACs, d.Addresses, d.FoundBy) != "attic [00:11:32:aa:bb:cc 00:11:32:aa:bb:cd] [192.0.2.20 fe80::1%lan0] [findhost mdns]" {
+	if fmt.Sprintf("%v %v %v %v", d.Name, d.MACs, d.Addresses, d.FoundBy) != "attic [00:11:32:aa:bb:cc 00:11:32:aa:bb:cd] [192.0.2.20 fe80::1%lan0] [findhost mdns]" {
 		t.Errorf("%+v", d)
 	}
-	if !slices.Contains(d.Facts, Fact{"name", "Attic-2", "mdns", Hint}) {
-		t.Errorf("the other name is lost: %+v", d.Facts)
+	if !slices.Contains(d.Facts, Fact{"version", "7.2", "findhost", Hint}) || !slices.Contains(d.Facts, Fact{"version", "7.2.1", "mdns", Hint}) {
+		t.Errorf("what the two say is not kept: %+v", d.Facts)
 	}
 }
 
@@ -147,10 +148,9 @@ func TestNoMarkInCommon(t *testing.T) {
 	if d := seenTogether(bySerial, byMAC); len(d) != 1 || d[0].Serial != "Q1" || len(d[0].MACs) != 1 {
 		t.Errorf("%+v", d)
 	}
-	// Not so in the lab, where everything is at one address.
-	bySerial.From, byMAC.From = address("127.0.0.1"), address("127.0.0.1")
+	byMAC.Name = "garage"
 	if d := seenTogether(bySerial, byMAC); len(d) != 2 {
-		t.Errorf("%+v", d)
+		t.Errorf("another name, one device: %+v", d)
 	}
 }
 
@@ -198,22 +198,29 @@ func TestForgedAnswersHideNobody(t *testing.T) {
 	})
 }
 
-// forged borrows from the real devices field by field, and comes from an
-// address of its own. (Whoever forges the sender's address too is that device,
-// as far as anything on a LAN can tell.)
+// forged is what somebody at another address can make the two sources say, any
+// of it borrowed from the real devices. (Whoever forges the sender's address
+// too is that device, as far as anything on a LAN can tell.)
 func forged(t *rapid.T) Sighting {
-	either := func(label, a, b string) string {
-		return rapid.SampledFrom([]string{a, b, "", "other"}).Draw(t, label)
-	}
+	pick := func(label string, values ...string) string { return rapid.SampledFrom(values).Draw(t, label) }
 	a, c := attic(), cellar()
 	s := Sighting{
-		Source: either("source", a.Source, c.Source),
-		From:   rapid.SampledFrom([]netip.Addr{address("192.0.2.66"), address("192.0.2.67")}).Draw(t, "from"),
-		Name:   either("name", a.Name, c.Name), Vendor: either("vendor", a.Vendor, c.Vendor), Model: either("model", a.Model, ""),
-		Serial: either("serial", a.Serial, ""), KeyID: either("key id", c.KeyID, ""),
-		Status:    rapid.SampledFrom([]nas.Status{nas.Ready, nas.Unknown, nas.ConfigurationLost}).Draw(t, "status"),
+		Source:    pick("source", a.Source, c.Source),
+		From:      rapid.SampledFrom([]netip.Addr{address("192.0.2.66"), address("192.0.2.67")}).Draw(t, "from"),
+		Name:      pick("name", a.Name, c.Name, "", "evil"),
+		Status:    nas.Unknown,
 		HTTPSPort: rapid.SampledFrom([]int{0, 5001, 443}).Draw(t, "https"),
-		HTTPPort:  rapid.SampledFrom([]int{0, 5000, 80}).Draw(t, "http"),
+	}
+	native := s.Source == c.Source && rapid.Bool().Draw(t, "native")
+	if native {
+		s.Vendor, s.KeyID = "Paperclip", pick("key id", c.KeyID, "zzzzzzzzzzzzzzzzzzzzzzzzzz")
+	} else {
+		s.Vendor, s.Serial, s.Model = "Synology", pick("serial", a.Serial, "", "evil"), pick("model", a.Model, "", "evil")
+		s.Version, s.Build, s.Update = pick("version", a.Version, "", "6"), pick("build", a.Build, ""), pick("update", a.Update, "")
+		s.HTTPPort = rapid.SampledFrom([]int{0, 5000, 80}).Draw(t, "http")
+	}
+	if s.Source == a.Source {
+		s.Status = rapid.SampledFrom([]nas.Status{nas.Ready, nas.ConfigurationLost}).Draw(t, "status")
 	}
 	for _, mac := range slices.Concat(a.MACs, c.MACs) {
 		if rapid.Bool().Draw(t, "takes "+mac) {
