@@ -1,0 +1,49 @@
+# What can be made here. Targets that need root or Debian packages say so and
+# install what is missing (as root on Debian) before they start.
+
+GO      ?= go
+T       ?= 10s
+N       ?= 10000000
+TOOL    := $(GO) tool -modfile=tools/go.mod
+FUZZED   = $(shell grep -rlE '^func Fuzz[A-Z]' --include='*_test.go' internal | xargs -n1 dirname | sort -u)
+
+.PHONY: help build test race lint fuzz soak-button test-vm demo cross clean
+
+help:            ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+build:           ## the programs, static, into bin/
+	CGO_ENABLED=0 $(GO) build -trimpath -o bin/ ./cmd/...
+
+test:            ## every test with the race detector; what needs root or tools skips and says so
+	@.ci/need gcc libc6-dev iproute2 nftables dnsmasq-base
+	$(GO) test -race ./...
+
+lint:            ## format, vet, staticcheck, a tidy go.mod
+	@out=$$($(TOOL) gofumpt -l cmd internal test); test -z "$$out" || { echo "not formatted (gofumpt -w):"; echo "$$out"; exit 1; }
+	$(GO) vet ./...
+	$(TOOL) staticcheck ./...
+	$(GO) mod tidy -diff
+
+fuzz:            ## each parser for T (make fuzz T=1m)
+	@set -e; for p in $(FUZZED); do \
+	  for f in $$(grep -ohE '^func Fuzz[A-Za-z0-9_]+' $$p/*_test.go | cut -c6-); do \
+	    echo "$$p $$f"; $(GO) test ./$$p -run '^$$' -fuzz "^$$f\$$" -fuzztime $(T); done; done
+
+soak-button:     ## N button traces against the oracle, 0 may be misread (N=10000000)
+	$(GO) test ./internal/domain/button -run '^TestSoak$$' -count=1 -timeout 0 -v -soak.traces=$(N)
+
+test-vm:         ## a recovery on a real kernel in QEMU: as root on Debian, under 15 minutes
+	@.ci/need $$(cat test/vm/packages)
+	PAPERCLIP_VM=1 $(GO) test ./test/vm -count=1 -timeout 30m -v
+
+demo:            ## locked out and back in, in the lab
+	$(GO) run ./cmd/paperclip rescue --lab --yes
+
+cross:           ## paperclip builds for Linux, macOS and Windows
+	for os in linux darwin windows; do for arch in amd64 arm64; do \
+	  CGO_ENABLED=0 GOOS=$$os GOARCH=$$arch $(GO) build -trimpath -o /dev/null ./cmd/paperclip || exit 1; done; done
+	for arch in amd64 arm64 arm; do CGO_ENABLED=0 GOOS=linux GOARCH=$$arch $(GO) build -trimpath -o /dev/null ./cmd/paperclipd || exit 1; done
+
+clean:           ## what was built
+	rm -rf bin dist
