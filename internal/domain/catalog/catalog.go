@@ -61,21 +61,32 @@ func (p Problem) Because(err error) Problem {
 	return p
 }
 
-// New returns the problem of that id. Each detail takes the place of one %s in
-// the row's text. An id that is not in the catalogue is a mistake in this
-// program: it reads as such and still carries the details.
+// New returns the problem of that id. Each detail takes the place of one %s, in
+// the row's text first and then in what to do. An id that is not in the
+// catalogue is a mistake in this program: it reads as such and still carries
+// the details.
 func New(id ID, details ...any) Problem {
 	for _, p := range Problems() {
 		if p.ID == id {
-			n := strings.Count(p.Text, "%s")
-			if len(details) < n {
-				details = append(details, slices.Repeat([]any{"?"}, n-len(details))...)
-			}
-			p.Text = fmt.Sprintf(p.Text, details[:n]...)
+			p.Text, details = fill(p.Text, details)
+			p.WhatToDo, _ = fill(p.WhatToDo, details)
 			return p
 		}
 	}
 	return Problem{ID: id, Exit: Failed, Text: strings.TrimSpace("Something went wrong that has no words yet: " + string(id) + " " + fmt.Sprint(details...))}
+}
+
+// fill puts details in the place of each %s, a question mark where none is
+// left, and returns those that are left over.
+func fill(text string, details []any) (string, []any) {
+	n := strings.Count(text, "%s")
+	if len(details) < n {
+		details = append(slices.Clone(details), slices.Repeat([]any{"?"}, n-len(details))...)
+	}
+	if n == 0 {
+		return text, details
+	}
+	return fmt.Sprintf(text, details[:n]...), details[n:]
 }
 
 // AsProblem finds the problem in an error chain. An error without one becomes

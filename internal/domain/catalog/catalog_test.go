@@ -76,6 +76,9 @@ func TestProblemsTravelInErrorChains(t *testing.T) {
 	if catalog.ExitOf(nil) != catalog.Done || catalog.ExitOf(cause) != catalog.Failed {
 		t.Fatal("exit of plain errors")
 	}
+	if p := catalog.New("no_terminal", "Give --yes."); p.WhatToDo != "Give --yes." { // a detail in what to do
+		t.Fatalf("%q", p.WhatToDo)
+	}
 	if p := catalog.New("target_unknown"); strings.Contains(p.Text, "%") {
 		t.Fatalf("a missing detail shows: %q", p.Text)
 	}
