@@ -1,7 +1,9 @@
 package core
 
 import (
+	"bytes"
 	"context"
+	"crypto/subtle"
 	"errors"
 	"time"
 
@@ -20,6 +22,10 @@ type visit struct {
 	pake    *spake2.B         // between share and confirmation
 	channel *sealed.Responder // once presence is proved
 	busy    bool              // a sealed call is being worked on
+
+	// The confirmation that proved presence and what was answered, so that an
+	// assistant that lost the answer can ask again.
+	proof, answer []byte
 }
 
 // refuse turns a refusal of the claim into its problem.
@@ -102,6 +108,9 @@ func (c *Core) claimConfirm(q corewire.ClaimConfirmRequest) (deviceapi.ConfirmRe
 	if v == nil {
 		return deviceapi.ConfirmReply{}, c.noVisit()
 	}
+	if v.proof != nil && subtle.ConstantTimeCompare(v.proof, q.Body.Confirm) == 1 {
+		return deviceapi.ConfirmReply{Confirm: v.answer}, nil
+	}
 	if v.pake == nil {
 		return deviceapi.ConfirmReply{}, catalog.New("wrong_code")
 	}
@@ -119,7 +128,7 @@ func (c *Core) claimConfirm(q corewire.ClaimConfirmRequest) (deviceapi.ConfirmRe
 	if err != nil {
 		return deviceapi.ConfirmReply{}, err
 	}
-	v.channel = sealed.NewResponder(channel)
+	v.channel, v.proof, v.answer = sealed.NewResponder(channel), bytes.Clone(q.Body.Confirm), confirm
 	c.code = access.Code{}
 	c.speaker.hush()
 	c.cfg.Log.Info("presence is proved", "claim", c.claimID, "session", v.id, "source", q.Source.String())
@@ -160,5 +169,6 @@ func (c *Core) claimSealed(ctx context.Context, q corewire.ClaimSealedRequest) (
 	if err != nil {
 		err = catalog.New("bad_message", "it is not sealed for this session, or came out of order").Because(err)
 	}
-	return deviceapi.SealedReply{Box: box}, errors.Join(err, c.do(ctx, func() error { v.busy = false; return nil }))
+	// Not with ctx: a front that went away must not leave the session busy.
+	return deviceapi.SealedReply{Box: box}, errors.Join(err, c.do(c.ctx, func() error { v.busy = false; return nil }))
 }
