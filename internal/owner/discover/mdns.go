@@ -55,28 +55,38 @@ func (m *MDNS) Find(ctx context.Context, out chan<- Sighting) error {
 	if err != nil {
 		return err
 	}
-	resolved := map[string]bool{}
+	resolving := map[string]bool{}
 	send := func(int) error { return ask(query) }
 	take := func(d datagram) bool {
 		instances, err := announce.ParseResponse(d.data)
 		if err != nil {
 			return false // a query, or noise
 		}
+		whole := true
 		for _, i := range instances {
-			name := i.Name + "." + i.Service
-			if i.Port == 0 && !resolved[name] && len(resolved) < maxResolve && isWanted(i.Service) {
-				resolved[name] = true
-				if b, err := announce.Resolve(id, true, i); err == nil {
-					_ = ask(b) // what fails here is asked again by the next round's query
-				}
+			if i.Port == 0 && isWanted(i.Service) {
+				whole = false
+				resolve(id, i, resolving, ask)
 			}
 			if s, ok := m.sighting(i, d.from.Addr()); ok {
 				give(ctx, out, s)
 			}
 		}
-		return len(m.targets) > 0 && waiting.heard(d.from)
+		return whole && len(m.targets) > 0 && waiting.heard(d.from)
 	}
 	return converse(ctx, conns, mdnsPause, send, take)
+}
+
+// resolve asks, once, about an instance that came without its SRV record.
+func resolve(id uint16, i announce.Instance, asked map[string]bool, ask func([]byte) error) {
+	name := i.Name + "." + i.Service
+	if asked[name] || len(asked) == maxResolve {
+		return
+	}
+	asked[name] = true
+	if b, err := announce.Resolve(id, true, i); err == nil {
+		_ = ask(b) // an interface that takes nothing just now; the device answers the next query anew
+	}
 }
 
 func isWanted(service string) bool {

@@ -49,7 +49,7 @@ func (r *run) askAdministrator(ctx context.Context, all []deviceapi.Administrato
 	if len(all) == 1 {
 		return all[0].Name, nil
 	}
-	q := Question{ID: AskAdministrator, Text: "Whose password shall be set anew?", Default: all[0].Name}
+	q := Question{ID: AskAdministrator, Text: "Whose password shall be set anew?", Default: plainChoice(all)}
 	if !reset.SetsPassword(reset.Soft, r.state.Scope) {
 		q.Text = "As whom will you sign in afterwards?"
 	}
@@ -65,6 +65,22 @@ func (r *run) askAdministrator(ctx context.Context, all []deviceapi.Administrato
 	}
 	a, err := r.cfg.Person.Choose(ctx, q)
 	return a.Option, err
+}
+
+// plainChoice is the administrator that is meant where nothing else is said:
+// the only one that is a person's. With several there is none.
+func plainChoice(all []deviceapi.Administrator) string {
+	name, people := "", 0
+	for _, a := range all {
+		if !a.BuiltIn {
+			name = a.Name
+			people++
+		}
+	}
+	if people != 1 {
+		return ""
+	}
+	return name
 }
 
 func (r *run) administrator() (deviceapi.Administrator, bool) {

@@ -1,6 +1,7 @@
 package rescue
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -92,7 +93,7 @@ func (r *run) goThrough(ctx context.Context) (Result, error) {
 	at := r.state.Step
 	err := r.loop(ctx, &at)
 	if err != nil {
-		err = r.stopped(ctx, at, err)
+		err = r.stopped(ctx, err)
 	} else {
 		r.farewell(ctx)
 		err = r.state.judge()
@@ -174,7 +175,7 @@ func (r *run) step(ctx context.Context, s step) (Name, error) {
 
 // stopped ends a rescue before its end: politely towards the NAS, and with a
 // word on how to go on.
-func (r *run) stopped(ctx context.Context, at Name, err error) error {
+func (r *run) stopped(ctx context.Context, err error) error {
 	interrupted := ctx.Err() != nil
 	r.farewell(ctx)
 	if saveErr := r.store.save(r.state); saveErr != nil {
@@ -182,10 +183,9 @@ func (r *run) stopped(ctx context.Context, at Name, err error) error {
 	}
 	if interrupted {
 		p := catalog.New("interrupted")
-		p.WhatToDo = "Go on with: paperclip rescue --resume " + r.state.ID
+		p.WhatToDo = "Go on with: " + cmp.Or(r.cfg.Again, "paperclip rescue --resume") + " " + r.state.ID
 		return p.Because(err)
 	}
-	_ = at
 	return err
 }
 

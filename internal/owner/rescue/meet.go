@@ -25,6 +25,8 @@ const (
 	closeHold = 11 * time.Second
 	shortHold = 300 * time.Millisecond
 
+	lookTime = 5 * time.Second // for a NAS that moved
+
 	// maxWrong bounds how many codes are tried in one rescue. Whoever sits
 	// between us and the NAS could guess once with each.
 	maxWrong = 10
@@ -394,6 +396,8 @@ func (r *run) info(ctx context.Context) (deviceapi.Device, error) {
 // lookAgain finds the NAS where it is now and moves there. Only its key makes
 // it the same NAS: the connection stays pinned.
 func (r *run) lookAgain(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, lookTime)
+	defer cancel()
 	found, err := r.cfg.Finder.Find(ctx, "")
 	if err != nil {
 		return

@@ -78,6 +78,7 @@ type Config struct {
 	Clock clock.Clock
 	Rand  io.Reader
 
+	Again    string        // the command that resumes, before the id; empty is "paperclip rescue --resume"
 	Poll     time.Duration // how often the NAS is asked while waiting; 0 is half a second
 	Patience time.Duration // how long to wait for a press, or for the NAS to come back; 0 is 10 minutes
 }
