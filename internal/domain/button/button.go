@@ -224,6 +224,8 @@ func (r *Recogniser) limit() (due, bool) {
 		return due{at: r.start + r.profile.Stuck, event: stuckDue}, true
 	case spent:
 		return due{at: r.start + r.profile.Stuck, event: stuckDue}, true
+	case stuck:
+		return due{}, false
 	}
 	settling := due{at: r.quiet + r.profile.Debounce, event: bounceOver}
 	if r.state == again && !(r.bounced && settling.at < r.until) {

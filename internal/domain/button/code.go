@@ -38,7 +38,8 @@ const (
 // CodePattern returns the pulses that say a code of four counts once: each
 // count a short tone, a pause between the digits, and a longer one at the end,
 // after which it may be played again. Counts go from 1 to 6; with any other the
-// pattern is nil.
+// pattern is nil. Who breaks it off should sound an acknowledgement at once, or
+// the last digit is heard as a smaller one.
 func CodePattern(code [4]int) []Pulse {
 	var pulses []Pulse
 	for _, count := range code {
