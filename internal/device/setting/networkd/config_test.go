@@ -1,0 +1,71 @@
+package networkd
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/paperclip-nas/paperclip/internal/domain/nas"
+)
+
+func TestMethod(t *testing.T) {
+	for text, want := range map[string]nas.Method{
+		"[Network]\nDHCP=yes\n":                                nas.DHCP,
+		"[Network]\nDHCP=no\nAddress=10.0.0.1/8\n":             nas.Static,
+		"[Address]\nAddress=10.0.0.1/8\n":                      nas.Static,
+		"[Network]\nAddress=10.0.0.1/8\nAddress=\nDHCP=ipv4\n": nas.DHCP,
+		"[Network]\nLinkLocalAddressing=ipv4\n":                nas.LinkLocal,
+		"[Network]\nDHCP=ipv6\n":                               nas.Unmanaged,
+		"":                                                     nas.Unmanaged,
+		"; x\n[Network]\n# y\nAddress=10.\\\n0.0.1/8\n":        nas.Static,
+		"[Network]\r\nDHCP=true\r\n":                           nas.DHCP,
+		"Address=10.0.0.1/8\n[Match]\nAddress=1\n[Network\nAddress=2\nDHCP": nas.Unmanaged,
+	} {
+		if got := parse(text).method(); got != want {
+			t.Errorf("%q: %s, want %s", text, got, want)
+		}
+	}
+}
+
+func TestPlainDHCP(t *testing.T) {
+	for text, want := range map[string]bool{
+		"[Network]\nDHCP=yes\nVLAN=x\n":                   true,
+		"[Network]\nDHCP=yes\nDNS=1.1.1.1\n":              false,
+		"[Network]\nDHCP=yes\n[Route]\nGateway=1.1.1.1\n": false,
+		"[Network]\nAddress=1.1.1.1/8\n":                  false,
+	} {
+		if got := parse(text).plainDHCP(); got != want {
+			t.Errorf("%q: %t, want %t", text, got, want)
+		}
+	}
+}
+
+// Whatever the owner's file is, ours gives DHCP and sets no address.
+func FuzzOverride(f *testing.F) {
+	f.Add("[Match]\nName=x\n[Link]\nMTUBytes=9000\n[Network]\nAddress=1.2.3.4/8\nVLAN=a\nVLAN=b\n[Bridge]\nCost=1\n[Bridge]\nCost=2\n")
+	f.Add("[Link]\nA=1\n[Address]\nAddress=1.2.3.4\\\n/8")
+	f.Fuzz(func(t *testing.T, text string) {
+		ours := parse(parse(text).override("eth0", "/etc/x.network"))
+		if !ours.plainDHCP() || len(ours.addresses()) > 0 || ours.last("Name", "Match") != "eth0" {
+			t.Fatalf("%q gives %+v", text, ours)
+		}
+		for _, e := range ours {
+			if e.section == "Link" && e.key == "Unmanaged" {
+				t.Fatalf("%q: ours is unmanaged", text)
+			}
+		}
+		if again := parse(ours.override("eth0", "/etc/x.network")); len(again) != len(ours) {
+			t.Fatalf("%q: %+v, then %+v", text, ours, again)
+		}
+	})
+}
+
+func TestPlainName(t *testing.T) {
+	for name, want := range map[string]bool{
+		"eth0": true, "enp3s0f1": true, "br-lan": true, "eth0.10": true,
+		"": false, "..": false, "a/b": false, "e*": false, "a b": false, "[x]": false, strings.Repeat("x", 16): false,
+	} {
+		if plainName(name) != want {
+			t.Errorf("%q: %t", name, !want)
+		}
+	}
+}

@@ -1,0 +1,231 @@
+// Package networkd sets the addresses of every wired interface back to DHCP
+// (E4), where systemd-networkd manages them.
+//
+// It never edits a file of the owner or of the distribution. For each interface
+// whose addresses are set by hand it writes one file of its own,
+// /etc/systemd/network/05-paperclip-reset-NAME.network, which networkd reads
+// before any other: DHCP, and those parts of the file in force that say how the
+// interface is built (VLANs on it, its link settings), not which addresses it
+// has. Removing that file is the way back, and is the undo.
+//
+// Addresses of a bridge or bond belong to it, so it gets the file and its
+// members are left alone. Wireless and virtual interfaces, and those that
+// something else manages, are not touched.
+package networkd
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"path"
+	"slices"
+
+	"github.com/paperclip-nas/paperclip/internal/device/setting"
+	"github.com/paperclip-nas/paperclip/internal/device/setting/ownfile"
+	"github.com/paperclip-nas/paperclip/internal/domain/nas"
+	"github.com/paperclip-nas/paperclip/internal/domain/reset"
+	"github.com/paperclip-nas/paperclip/internal/x/opfs"
+)
+
+// ID is the adapter's name in steps and operations.
+const ID = "networkd"
+
+// Directory is where the files of ours go.
+const Directory = "/etc/systemd/network"
+
+// Config is what an Adapter is built from. FS and Runner are required.
+type Config struct {
+	FS         opfs.FS
+	Runner     opfs.Runner
+	Networkctl string // "networkctl" when empty
+	// Virtual takes in Ethernet interfaces without hardware: for containers
+	// and tests.
+	Virtual bool
+}
+
+// Adapter is systemd-networkd.
+type Adapter struct{ cfg Config }
+
+// New is the adapter of the system below cfg.FS. It has no side effect.
+func New(cfg Config) *Adapter {
+	if cfg.Networkctl == "" {
+		cfg.Networkctl = "networkctl"
+	}
+	return &Adapter{cfg}
+}
+
+// ID is "networkd".
+func (a *Adapter) ID() string { return ID }
+
+// Effects is E4.
+func (a *Adapter) Effects() []nas.Effect { return []nas.Effect{nas.E4} }
+
+// Detect says whether networkd runs and manages a wired interface.
+func (a *Adapter) Detect(context.Context) (reset.Found, error) {
+	found := reset.Found{What: "systemd-networkd"}
+	if _, err := a.cfg.FS.Stat("/run/systemd/netif/state"); err != nil {
+		found.Why = "systemd-networkd does not run here: the addresses are managed by something else"
+		return found, nil
+	}
+	links, err := a.links()
+	if err != nil {
+		found.Why = err.Error()
+		return found, nil
+	}
+	for _, l := range links {
+		if l.file == "" {
+			continue
+		}
+		found.Present = true
+		if path.Dir(l.file) == "/run/systemd/network" {
+			found.What = "systemd-networkd, whose files are generated (by netplan, for one); ours goes before them"
+		}
+	}
+	if !found.Present {
+		found.Why = "systemd-networkd manages no wired interface here"
+	}
+	return found, nil
+}
+
+// Read fills the interfaces as they are configured.
+func (a *Adapter) Read(_ context.Context, s *nas.Settings) error {
+	links, err := a.links()
+	if err != nil {
+		return err
+	}
+	s.Interfaces = nil
+	for _, l := range links {
+		s.Interfaces = append(s.Interfaces, l.settings())
+	}
+	return nil
+}
+
+// change is what a step's Data holds.
+type change struct {
+	Interface string          `json:"interface"`
+	From      ownfile.Content `json:"from"`
+	To        ownfile.Content `json:"to"`
+}
+
+// Prepare gives one step for each interface whose addresses are set by hand.
+func (a *Adapter) Prepare(_ context.Context, r setting.Request) ([]reset.Step, error) {
+	if !slices.Contains(reset.Effects(r.Mode, r.Scope), nas.E4) {
+		return nil, nil
+	}
+	links, err := a.links()
+	if err != nil {
+		return nil, err
+	}
+	var steps []reset.Step
+	for _, l := range links {
+		if l.file == "" || l.config.plainDHCP() {
+			continue
+		}
+		now, err := ownfile.Read(a.cfg.FS, own(l.name))
+		if err != nil {
+			return nil, err
+		}
+		data, err := json.Marshal(change{l.name, now, ownfile.Text(l.config.override(l.name, l.file))})
+		if err != nil {
+			return nil, err
+		}
+		steps = append(steps, reset.Step{Name: "addresses of " + l.name, Adapter: ID, Effects: a.Effects(), Data: data})
+	}
+	return steps, nil
+}
+
+// own is the file of ours for an interface.
+func own(name string) string { return path.Join(Directory, "05-paperclip-reset-"+name+".network") }
+
+func read(s reset.Step) (change, error) {
+	var c change
+	if err := json.Unmarshal(s.Data, &c); err != nil || c.To == nil || !plainName(c.Interface) {
+		return change{}, fmt.Errorf("the step %q is not one of systemd-networkd's: %w", s.Name, setting.ErrPermanent)
+	}
+	return c, nil
+}
+
+// Persist writes the file of ours.
+func (a *Adapter) Persist(_ context.Context, s reset.Step) error {
+	c, err := read(s)
+	if err != nil {
+		return err
+	}
+	return ownfile.Move(a.cfg.FS, "networkd.persist", own(c.Interface), c.From, c.To)
+}
+
+// Undo removes the file of ours, or puts back what it held before.
+func (a *Adapter) Undo(_ context.Context, s reset.Step) error {
+	c, err := read(s)
+	if err != nil {
+		return err
+	}
+	return ownfile.Move(a.cfg.FS, "networkd.undo", own(c.Interface), c.To, c.From)
+}
+
+// Activate has networkd read its files again, and take the interface through
+// its configuration if it does not follow the right file by itself.
+func (a *Adapter) Activate(ctx context.Context, s reset.Step) error {
+	c, err := read(s)
+	if err != nil {
+		return err
+	}
+	if err := a.networkctl(ctx, "networkd.activate.reload", "reload"); err != nil {
+		return err
+	}
+	if follows, err := a.follows(c); err != nil || follows {
+		return err
+	}
+	return a.networkctl(ctx, "networkd.activate.reconfigure", "reconfigure", c.Interface)
+}
+
+func (a *Adapter) networkctl(ctx context.Context, op string, args ...string) error {
+	out, err := a.cfg.Runner.Run(ctx, op, opfs.Command{Path: a.cfg.Networkctl, Args: args})
+	if err != nil {
+		return err
+	}
+	if out.ExitCode != 0 {
+		return fmt.Errorf("networkctl %s ended with status %d: %.200s", args[0], out.ExitCode, out.Stderr)
+	}
+	return nil
+}
+
+// follows reports whether the interface is configured by the file of ours when
+// there is one, and by another when there is none. An interface that is gone
+// (its NIC was taken out) follows anything.
+func (a *Adapter) follows(c change) (bool, error) {
+	now, err := ownfile.Read(a.cfg.FS, own(c.Interface))
+	if err != nil {
+		return false, err
+	}
+	state, present, err := a.state(c.Interface)
+	if err != nil || !present {
+		return !present, err
+	}
+	return (state.file == own(c.Interface)) == (now != nil), nil
+}
+
+// Verify reads back the file, and from networkd which file it goes by.
+func (a *Adapter) Verify(_ context.Context, s reset.Step) error {
+	c, err := read(s)
+	if err != nil {
+		return err
+	}
+	now, err := ownfile.Read(a.cfg.FS, own(c.Interface))
+	if err != nil {
+		return err
+	}
+	if !ownfile.Equal(now, c.To) {
+		return fmt.Errorf("%s does not hold what was written", own(c.Interface))
+	}
+	state, present, err := a.state(c.Interface)
+	switch {
+	case err != nil:
+		return err
+	case !present:
+		return nil
+	case state.file != own(c.Interface) || state.failed:
+		return fmt.Errorf("systemd-networkd does not configure %s by %s", c.Interface, own(c.Interface))
+	}
+	return nil
+}

@@ -1,0 +1,298 @@
+package networkd_test
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/paperclip-nas/paperclip/internal/device/setting"
+	"github.com/paperclip-nas/paperclip/internal/device/setting/networkd"
+	"github.com/paperclip-nas/paperclip/internal/device/setting/settingtest"
+	"github.com/paperclip-nas/paperclip/internal/domain/nas"
+	"github.com/paperclip-nas/paperclip/internal/domain/reset"
+	"github.com/paperclip-nas/paperclip/internal/x/opfs"
+)
+
+var networkScope = setting.Request{Mode: reset.Soft, Scope: reset.Network}
+
+const static = `# the owner's
+[Match]
+Name=eth0
+[Link]
+MTUBytes=9000
+[Network]
+Address=192.168.77.5/24
+Gateway=192.168.77.1
+DNS=192.168.77.1 9.9.9.9
+VLAN=eth0.10
+[Route]
+Destination=10.0.0.0/8
+Gateway=192.168.77.9
+`
+
+// system is a root directory with the files of networkd and of the kernel.
+type system struct {
+	t    testing.TB
+	root string
+	// force is, by interface index, the owner's file in force.
+	force map[string]string
+	// deaf: networkd does not notice a new file at a reload.
+	deaf bool
+	ran  []string
+	fail error
+}
+
+func newSystem(t testing.TB) *system {
+	s := &system{t: t, root: t.TempDir(), force: map[string]string{}}
+	s.write("/run/systemd/netif/state", "OPER_STATE=routable\n")
+	s.write("/sys/class/net/lo/type", "772")
+	s.write("/sys/class/net/lo/ifindex", "1")
+	return s
+}
+
+func (s *system) write(path, content string) {
+	s.t.Helper()
+	full := filepath.Join(s.root, path)
+	if err := errors.Join(os.MkdirAll(filepath.Dir(full), 0o755), os.WriteFile(full, []byte(content), 0o644)); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// nic adds an interface; file is the .network file in force, "" for none.
+func (s *system) nic(name, index, file string, more ...string) {
+	dir := "/sys/class/net/" + name + "/"
+	s.write(dir+"type", "1\n")
+	s.write(dir+"ifindex", index+"\n")
+	s.write(dir+"address", "52:54:00:12:34:"+index+"0\n")
+	s.write(dir+"mtu", "1500\n")
+	for _, m := range more {
+		s.write(dir+m, index)
+	}
+	s.force[index] = file
+	s.settle(name)
+}
+
+// settle is what networkd does: it goes by the file of ours if there is one.
+func (s *system) settle(name string) {
+	index, err := os.ReadFile(filepath.Join(s.root, "/sys/class/net", name, "ifindex"))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	i := strings.TrimSpace(string(index))
+	file := s.force[i]
+	ours := "/etc/systemd/network/05-paperclip-reset-" + name + ".network"
+	if _, err := os.Stat(filepath.Join(s.root, ours)); err == nil {
+		file = ours
+	}
+	state := "ADMIN_STATE=unmanaged\n"
+	if file != "" {
+		state = "ADMIN_STATE=configured\nNETWORK_FILE=" + file + "\n"
+	}
+	s.write("/run/systemd/netif/links/"+i, state)
+}
+
+// Run is networkctl.
+func (s *system) Run(_ context.Context, op string, c opfs.Command) (opfs.Output, error) {
+	s.ran = append(s.ran, op)
+	switch {
+	case s.fail != nil:
+		return opfs.Output{}, s.fail
+	case c.Args[0] == "reload" && !s.deaf:
+		entries, err := os.ReadDir(filepath.Join(s.root, "/sys/class/net"))
+		if err != nil {
+			return opfs.Output{}, err
+		}
+		for _, e := range entries {
+			s.settle(e.Name())
+		}
+	case c.Args[0] == "reconfigure":
+		s.settle(c.Args[1])
+	}
+	return opfs.Output{}, nil
+}
+
+func (s *system) adapter() *networkd.Adapter {
+	return networkd.New(networkd.Config{FS: opfs.Under(s.root, opfs.OS(nil)), Runner: s})
+}
+
+// stored is the whole configuration directory.
+func (s *system) stored(t testing.TB) []byte {
+	t.Helper()
+	var all []byte
+	dir := filepath.Join(s.root, networkd.Directory)
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		data, err := os.ReadFile(filepath.Join(dir, e.Name()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(append(append(all, e.Name()...), '\n'), data...)
+	}
+	return all
+}
+
+const ownerFile = "/etc/systemd/network/10-lan.network"
+
+func oneStatic(t testing.TB) *system {
+	s := newSystem(t)
+	s.write(ownerFile, static)
+	s.nic("eth0", "2", ownerFile, "device/vendor")
+	return s
+}
+
+func TestContract(t *testing.T) {
+	settingtest.Run(t, func(t testing.TB) settingtest.System {
+		s := oneStatic(t)
+		return settingtest.System{
+			Adapter: s.adapter(),
+			Request: networkScope,
+			Idle:    setting.Request{Mode: reset.Soft, Scope: reset.Credentials},
+			Stored:  s.stored,
+			Meddle: func(testing.TB) {
+				s.write("/etc/systemd/network/05-paperclip-reset-eth0.network", "[Match]\nName=other\n")
+			},
+			Restart: func(testing.TB) setting.Adapter { return s.adapter() },
+		}
+	})
+}
+
+func run(t *testing.T, s *system) []reset.Step {
+	t.Helper()
+	a := s.adapter()
+	steps, err := a.Prepare(t.Context(), networkScope)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, st := range steps {
+		if err := errors.Join(a.Persist(t.Context(), st), a.Activate(t.Context(), st), a.Verify(t.Context(), st)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return steps
+}
+
+// E4, D13: static becomes DHCP; what is built on the interface stays.
+func TestStaticBecomesDHCP(t *testing.T) {
+	s := oneStatic(t)
+	var before, after nas.Settings
+	if err := s.adapter().Read(t.Context(), &before); err != nil {
+		t.Fatal(err)
+	}
+	want := []nas.Interface{{
+		Name: "eth0", MAC: "52:54:00:12:34:20", Method: nas.Static, MTU: 1500, Gateway: "192.168.77.1",
+		Addresses: []netip.Prefix{netip.MustParsePrefix("192.168.77.5/24")}, DNS: []string{"192.168.77.1", "9.9.9.9"},
+	}}
+	if !reflect.DeepEqual(before.Interfaces, want) {
+		t.Errorf("before %+v\nwant   %+v", before.Interfaces, want)
+	}
+	run(t, s)
+	if err := s.adapter().Read(t.Context(), &after); err != nil {
+		t.Fatal(err)
+	}
+	if in := after.Interfaces[0]; in.Method != nas.DHCP || len(in.Addresses) > 0 || in.Gateway != "" || len(in.DNS) > 0 {
+		t.Errorf("after %+v", in)
+	}
+	text := string(s.stored(t))
+	for _, keep := range []string{"\nDHCP=yes\n", "\nVLAN=eth0.10\n", "\n[Link]\nMTUBytes=9000\n", static} {
+		if !strings.Contains(text, keep) {
+			t.Errorf("%q is not in\n%s", keep, text)
+		}
+	}
+	ours, _, _ := strings.Cut(text, "10-lan.network\n#")
+	if strings.Contains(ours, "192.168.77") {
+		t.Errorf("an address is left in ours:\n%s", ours)
+	}
+	if again := run(t, s); len(again) != 0 {
+		t.Errorf("a second reset has steps: %v", again)
+	}
+}
+
+// Which interfaces are meant.
+func TestInterfaces(t *testing.T) {
+	s := newSystem(t)
+	s.write(ownerFile, static)
+	s.write("/run/systemd/network/10-netplan-eth1.network", "[Match]\nName=eth1\n[Network]\nDHCP=ipv4\n")
+	s.nic("eth0", "2", ownerFile, "device/vendor")
+	s.nic("eth1", "3", "/run/systemd/network/10-netplan-eth1.network", "device/vendor")
+	s.nic("eth2", "4", "", "device/vendor") // another program's
+	s.nic("wlan0", "5", ownerFile, "device/vendor", "wireless/x")
+	s.nic("veth1", "6", ownerFile)
+	s.nic("br0", "7", ownerFile, "bridge/x")
+	s.nic("eth3", "8", "/etc/systemd/network/20-member.network", "device/vendor")
+	s.write("/sys/class/net/eth3/master/ifindex", "7\n")
+	s.write("/etc/systemd/network/20-member.network", "[Match]\nName=eth3\n[Network]\nBridge=br0\n")
+	var got nas.Settings
+	if err := s.adapter().Read(t.Context(), &got); err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, in := range got.Interfaces {
+		names = append(names, in.Name+" "+string(in.Method))
+	}
+	if want := []string{"br0 static", "eth0 static", "eth1 dhcp", "eth2 unmanaged"}; !slices.Equal(names, want) {
+		t.Errorf("interfaces %v, want %v", names, want)
+	}
+	var steps []string
+	for _, st := range run(t, s) {
+		steps = append(steps, st.Name)
+	}
+	if want := []string{"addresses of br0", "addresses of eth0"}; !slices.Equal(steps, want) {
+		t.Errorf("steps %v, want %v", steps, want)
+	}
+	found, err := s.adapter().Detect(t.Context())
+	if err != nil || !found.Present || !strings.Contains(found.What, "generated") {
+		t.Errorf("found %+v, %v; want the generated files named", found, err)
+	}
+}
+
+func TestNotHere(t *testing.T) {
+	s := newSystem(t)
+	s.nic("eth0", "2", "", "device/vendor")
+	found, err := s.adapter().Detect(t.Context())
+	if err != nil || found.Present || !strings.Contains(found.Why, "manages no wired interface") {
+		t.Errorf("found %+v, %v", found, err)
+	}
+	if err := os.Remove(filepath.Join(s.root, "/run/systemd/netif/state")); err != nil {
+		t.Fatal(err)
+	}
+	if found, err = s.adapter().Detect(t.Context()); err != nil || found.Present || !strings.Contains(found.Why, "does not run") {
+		t.Errorf("found %+v, %v", found, err)
+	}
+}
+
+func TestAReloadThatWasNotNoticed(t *testing.T) {
+	s := oneStatic(t)
+	s.deaf = true
+	run(t, s)
+	if want := []string{"networkd.activate.reload", "networkd.activate.reconfigure"}; !slices.Equal(s.ran, want) {
+		t.Errorf("ran %v, want %v", s.ran, want)
+	}
+}
+
+func TestNetworkctlFails(t *testing.T) {
+	s := oneStatic(t)
+	a := s.adapter()
+	steps, err := a.Prepare(t.Context(), networkScope)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.fail = errors.New("no bus")
+	if err := a.Activate(t.Context(), steps[0]); !errors.Is(err, s.fail) {
+		t.Errorf("err = %v", err)
+	}
+	if err := a.Persist(t.Context(), steps[0]); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.Verify(t.Context(), steps[0]); err == nil {
+		t.Error("verified although networkd goes by the old file")
+	}
+}
