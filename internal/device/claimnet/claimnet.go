@@ -58,18 +58,14 @@ type Config struct {
 	// Virtual also takes virtual Ethernet pairs (veth) as NICs: for
 	// containers and tests.
 	Virtual bool
-
-	// OnChange, if set, is told the interfaces whenever a lease gives or takes
-	// an address after Open. It is not called once Close has returned, and
-	// must not call Open or Close.
-	OnChange func([]access.Interface)
 }
 
 // Network is the claim's network. It is closed at first. It is safe for
 // concurrent use.
 type Network struct {
-	cfg Config
-	fw  firewall
+	cfg     Config
+	fw      firewall
+	changes chan struct{}
 
 	whole    sync.Mutex // one Open, Close or Clean at a time
 	guarding sync.Mutex // one change of the ARP guard at a time
@@ -88,12 +84,12 @@ func New(cfg Config) *Network {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Network{cfg: cfg, fw: firewall{cfg.Hook}}
+	return &Network{cfg: cfg, fw: firewall{cfg.Hook}, changes: make(chan struct{}, 1)}
 }
 
 // Open makes the claim's network and lets in TCP to the given ports and mDNS.
 // It returns as soon as the fixed addresses stand; DHCP goes on until Close,
-// and OnChange tells of its addresses. An open Network is closed first.
+// and Changes tells of its addresses. An open Network is closed first.
 //
 // A NIC that does not work is logged and left out. If none works, nothing is
 // left behind and the error says why.
@@ -178,6 +174,10 @@ func (n *Network) close(ctx context.Context) error {
 	if stop != nil {
 		stop()
 		n.dhcp.Wait()
+		select {
+		case <-n.changes: // of a network that is no more
+		default:
+		}
 	}
 	return errors.Join(
 		n.fw.close(),
@@ -206,9 +206,13 @@ func (n *Network) Addresses() []netip.Prefix {
 	return all
 }
 
-// changed tells OnChange, unless the network is being closed.
-func (n *Network) changed(ctx context.Context) {
-	if n.cfg.OnChange != nil && ctx.Err() == nil {
-		n.cfg.OnChange(n.Interfaces())
+// Changes receives whenever a lease has given or taken an address since Open;
+// Interfaces then says what there is. Several changes may be told as one.
+func (n *Network) Changes() <-chan struct{} { return n.changes }
+
+func (n *Network) changed() {
+	select {
+	case n.changes <- struct{}{}:
+	default: // one is told of already
 	}
 }

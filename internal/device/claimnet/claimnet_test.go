@@ -53,7 +53,7 @@ func TestReachableByDHCP(t *testing.T) {
 		t.Fatal("the NAS can be reached without a claim: this test shows nothing")
 	}
 	run := &services{}
-	c := newClaim(t, func(cfg *Config) { cfg.Run = run })
+	c := newClaim(func(cfg *Config) { cfg.Run = run })
 	opened := c.open(t)
 	to := leasedAt(t, c.next(t))
 	if !netip.MustParsePrefix("192.168.77.0/24").Contains(to) {
@@ -84,8 +84,8 @@ func TestReachableByDHCP(t *testing.T) {
 	}
 	must(t, c.Close(t.Context()))
 	same(t, before)
-	if n := len(c.news); n != 0 {
-		t.Errorf("%d more news after Close", n)
+	if n := len(c.Changes()); n != 0 || len(c.Interfaces()) != 0 {
+		t.Errorf("after Close there is news (%d) or an interface: %v", n, c.Interfaces())
 	}
 	must(t, c.Close(t.Context()))
 }
@@ -99,7 +99,7 @@ func TestReachableWithoutDHCP(t *testing.T) {
 	command(t, "ip", "route", "del", "default")
 	answer(t, port)
 	before := system(t)
-	c := newClaim(t, nil)
+	c := newClaim(nil)
 	to := fixed(t, c.open(t))
 	if err := reach(t, to, port); err != nil {
 		t.Errorf("not reachable at %v: %v\n%s", to, err, system(t))
@@ -142,7 +142,7 @@ func TestReachableBehindAFirewall(t *testing.T) {
 	answer(t, 5999)
 	loadRules(t, dropAll)
 	before := system(t)
-	c := newClaim(t, nil)
+	c := newClaim(nil)
 	first := fixed(t, c.open(t))
 	second := leasedAt(t, c.next(t))
 	for _, to := range []netip.Addr{first, second} {
@@ -195,7 +195,7 @@ func TestTheCardIsLeftAlone(t *testing.T) {
 	updates, stop := make(chan netlink.AddrUpdate, 1000), make(chan struct{})
 	must(t, netlink.AddrSubscribe(updates, stop))
 
-	c := newClaim(t, nil)
+	c := newClaim(nil)
 	c.open(t)
 	to := leasedAt(t, c.next(t))
 	for range 3 {
@@ -256,10 +256,10 @@ func TestEveryCard(t *testing.T) {
 		-n lan addr add 169.254.9.8/16 dev room
 		-n lan link set room up
 		-n lan addr del 169.254.9.9/16 dev out`)
-	settle(t, "second", "br0")
+	settle(t, "second", "third", "br0")
 	answer(t, port)
 	before := system(t)
-	c := newClaim(t, nil)
+	c := newClaim(nil)
 	opened := c.open(t)
 	if len(opened) != 3 {
 		t.Fatalf("claim links: %+v, want one on nic, second and br0", opened)
@@ -280,7 +280,7 @@ func TestLease(t *testing.T) {
 	}
 	lan(t)
 	log := dhcpServer(t)
-	c := newClaim(t, func(cfg *Config) { cfg.Clock = clock.Faster(clock.System(), 60) })
+	c := newClaim(func(cfg *Config) { cfg.Clock = clock.Faster(clock.System(), 60) })
 	c.open(t)
 	leasedAt(t, c.next(t))
 	requests := func() int { return strings.Count(log(), "DHCPREQUEST(out)") }
@@ -304,7 +304,7 @@ func TestTheServerGetsItsAddressBack(t *testing.T) {
 	}
 	lan(t)
 	log := dhcpServer(t)
-	c := newClaim(t, nil)
+	c := newClaim(nil)
 	c.open(t)
 	leasedAt(t, c.next(t))
 	must(t, c.Close(t.Context()))
@@ -322,7 +322,7 @@ func TestCleanAfterAKill(t *testing.T) {
 	loadRules(t, dropAll)
 	script(t, "link add pclipped type bridge") // not ours, whatever it is called
 	before := system(t)
-	killed := newClaim(t, nil)
+	killed := newClaim(nil)
 	killed.open(t)
 	leasedAt(t, killed.next(t))
 	killed.stop() // its process is gone; so is what it knew
@@ -330,9 +330,9 @@ func TestCleanAfterAKill(t *testing.T) {
 	if system(t) == before {
 		t.Fatal("nothing was left behind: this test shows nothing")
 	}
-	must(t, newClaim(t, nil).Clean(t.Context()))
+	must(t, newClaim(nil).Clean(t.Context()))
 	same(t, before)
-	must(t, newClaim(t, nil).Clean(t.Context()))
+	must(t, newClaim(nil).Clean(t.Context()))
 	same(t, before)
 }
 
@@ -347,7 +347,7 @@ func TestFailAtEveryOperation(t *testing.T) {
 	before := system(t)
 	var rec opfs.Recorder
 	with := func(hook opfs.Hook) claim {
-		return newClaim(t, func(cfg *Config) { cfg.Hook, cfg.FS = hook, opfs.OS(hook) })
+		return newClaim(func(cfg *Config) { cfg.Hook, cfg.FS = hook, opfs.OS(hook) })
 	}
 	c := with(rec.Hook)
 	_, err := c.Open(t.Context(), []uint16{port})
@@ -385,7 +385,7 @@ func TestNoCard(t *testing.T) {
 		tuntap add dev vpn mode tap
 		link set vpn up`)
 	before := system(t)
-	if _, err := newClaim(t, nil).Open(t.Context(), []uint16{port}); !errors.Is(err, ErrNoNIC) {
+	if _, err := newClaim(nil).Open(t.Context(), []uint16{port}); !errors.Is(err, ErrNoNIC) {
 		t.Errorf("Open returned %v, want ErrNoNIC: the only card is switched off", err)
 	}
 	same(t, before)
@@ -399,7 +399,7 @@ func TestTheLinkKeepsToItself(t *testing.T) {
 	}
 	must(t, os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte("1"), 0))
 	lan(t)
-	c := newClaim(t, nil)
+	c := newClaim(nil)
 	name := c.open(t)[0].Name
 	for file, want := range map[string]string{"arp_ignore": "1", "rp_filter": "0", "forwarding": "0", "accept_redirects": "0", "send_redirects": "0"} {
 		b, err := os.ReadFile("/proc/sys/net/ipv4/conf/" + name + "/" + file)
@@ -424,7 +424,7 @@ func TestMulticastAnswersLeaveByTheLink(t *testing.T) {
 		return
 	}
 	lan(t)
-	c := newClaim(t, nil)
+	c := newClaim(nil)
 	i := c.open(t)
 	link, err := net.InterfaceByName(i[0].Name)
 	must(t, err)

@@ -38,7 +38,7 @@ const attempts = 3
 // open lets TCP to the given ports, and mDNS, in by claim links and the
 // answers out.
 func (f firewall) open(ports []uint16) error {
-	return f.retry("claimnet.firewall.open", func(c *nftables.Conn) error {
+	return ifPresent(f.retry("claimnet.firewall.open", func(c *nftables.Conn) error {
 		chains, err := blocking(c)
 		for _, chain := range chains {
 			for _, exprs := range accepts(*chain.Hooknum, ports) {
@@ -46,12 +46,12 @@ func (f firewall) open(ports []uint16) error {
 			}
 		}
 		return err
-	})
+	}))
 }
 
 // close removes every rule and table of ours.
 func (f firewall) close() error {
-	return f.retry("claimnet.firewall.close", func(c *nftables.Conn) error {
+	return ifPresent(f.retry("claimnet.firewall.close", func(c *nftables.Conn) error {
 		rules, err := listRules()
 		if err != nil {
 			return err
@@ -70,7 +70,7 @@ func (f firewall) close() error {
 			}
 		}
 		return errors.Join(append(errs, err)...)
-	})
+	}))
 }
 
 // guardARP keeps every link but its own from answering ARP for a claim's
@@ -133,9 +133,6 @@ func (f firewall) retry(op string, change func(*nftables.Conn) error) error {
 			break
 		}
 	}
-	if absent(err) {
-		return nil
-	}
 	return err
 }
 
@@ -153,17 +150,20 @@ func (f firewall) once(op string, change func(*nftables.Conn) error) error {
 	return nil
 }
 
-// absent tells whether the kernel has no nftables at all; then no rule of
-// theirs blocks.
-func absent(err error) bool {
-	return errors.Is(err, unix.EPROTONOSUPPORT) || errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.EINVAL) && noSubsystem()
-}
-
-// noSubsystem asks the kernel for its rule set: without nf_tables that is an
-// invalid message.
-func noSubsystem() bool {
-	_, err := listRules()
-	return errors.Is(err, unix.EINVAL) || errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.EPROTONOSUPPORT)
+// ifPresent forgives that the kernel has no nftables at all: then none of its
+// rules blocks, and none is ours.
+func ifPresent(err error) error {
+	if err == nil {
+		return nil
+	}
+	// Without nf_tables even a question is an invalid message.
+	_, asked := listRules()
+	for _, absent := range []error{unix.EINVAL, unix.EOPNOTSUPP, unix.EPROTONOSUPPORT} {
+		if errors.Is(asked, absent) {
+			return nil
+		}
+	}
+	return err
 }
 
 // blocking lists the chains that could drop what comes in by a claim link, or

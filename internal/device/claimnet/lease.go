@@ -55,13 +55,13 @@ func (n *Network) hold(ctx context.Context, l *link, got *nclient4.Lease) error 
 	if err := n.addAddress(l, p); err != nil {
 		return err
 	}
-	n.changed(ctx)
+	n.changed()
 	end := n.keep(ctx, l, got, p)
 	if ctx.Err() != nil {
 		return release(got, p.Addr())
 	}
 	err = errors.Join(end, n.dropAddress(l, p))
-	n.changed(ctx)
+	n.changed()
 	return err
 }
 

@@ -50,6 +50,7 @@ func isolated(t *testing.T, tools ...string) bool {
 			t.Skipf("needs the program %s", tool)
 		}
 	}
+	t.Parallel() // each child has its own
 	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v", "-test.timeout=120s")
 	cmd.Env = append(os.Environ(), inside+"="+t.Name())
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNET | unix.CLONE_NEWNS, Pdeathsig: unix.SIGKILL}
@@ -274,23 +275,15 @@ func (s *services) Run(_ context.Context, op string, c opfs.Command) (opfs.Outpu
 	return opfs.Output{}, nil
 }
 
-// claim is a Network under test, and the news of it.
-type claim struct {
-	*Network
-	news chan []access.Interface
-}
+// claim is a Network under test.
+type claim struct{ *Network }
 
-func newClaim(t *testing.T, change func(*Config)) claim {
-	t.Helper()
-	news := make(chan []access.Interface, 100)
-	cfg := Config{
-		FS: opfs.OS(nil), Run: &services{}, Virtual: true,
-		OnChange: func(i []access.Interface) { news <- i },
-	}
+func newClaim(change func(*Config)) claim {
+	cfg := Config{FS: opfs.OS(nil), Run: &services{}, Virtual: true}
 	if change != nil {
 		change(&cfg)
 	}
-	return claim{New(cfg), news}
+	return claim{New(cfg)}
 }
 
 // open opens the claim's network for port 5001.
@@ -306,8 +299,8 @@ func (c claim) open(t *testing.T) []access.Interface {
 func (c claim) next(t *testing.T) []access.Interface {
 	t.Helper()
 	select {
-	case i := <-c.news:
-		return i
+	case <-c.Changes():
+		return c.Interfaces()
 	case <-time.After(60 * time.Second):
 		t.Fatal("no news of addresses")
 		return nil
