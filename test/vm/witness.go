@@ -124,6 +124,18 @@ func (r *Rescue) Wait(ctx context.Context) (document []byte, password string, ex
 	if exit != 0 {
 		return []byte(r.stdout.String()), "", exit, fmt.Errorf("rescue: %w; it said: %s", err, r.stderr.String())
 	}
+	password, err = r.Password()
+	return []byte(r.stdout.String()), password, exit, err
+}
+
+// Password is the generated one, as the owner finds it.
+func (r *Rescue) Password() (string, error) {
 	secret, err := os.ReadFile(r.passwordFile())
-	return []byte(r.stdout.String()), strings.TrimRight(string(secret), "\n"), exit, err
+	return strings.TrimRight(string(secret), "\n"), err
+}
+
+// Stop ends a rescue whose NAS is gone.
+func (r *Rescue) Stop() {
+	_ = r.command.Process.Kill() // that it may have ended by itself is no news
+	<-r.finished
 }

@@ -21,7 +21,7 @@ func main() {
 		powerOff()
 	}
 	if len(os.Args) < 2 {
-		fail(fmt.Errorf("usage: guest agent | manifest ROOT… | populate DIR | beep DEVICE HZ ON-MS OFF-MS COUNT | keys DEVICE CODE"))
+		fail(fmt.Errorf("usage: guest agent | manifest ROOT… | populate DIR | beep DEVICE HZ ON-MS OFF-MS COUNT | keys DEVICE CODE | cut FILE"))
 	}
 	command, args := os.Args[1], os.Args[2:]
 	switch command {
@@ -33,6 +33,8 @@ func main() {
 		fail(populate(args[0]))
 	case "beep":
 		fail(beep(args))
+	case "cut":
+		fail(cutAfter(args[0]))
 	case "keys":
 		fail(printKeys(args))
 	default:
