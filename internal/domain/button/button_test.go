@@ -1,6 +1,7 @@
 package button_test
 
 import (
+	"math"
 	"reflect"
 	"testing"
 	"time"
@@ -90,5 +91,52 @@ func TestGestures(t *testing.T) {
 				t.Errorf("signals %v, want %v", got, test.want)
 			}
 		})
+	}
+}
+
+// A beep that is due while the contact has just opened waits until it is sure
+// that the button was not let go; then the edge itself returns it.
+func TestBeepWaitsForTheContact(t *testing.T) {
+	const ms = time.Millisecond
+	r := button.New(button.Paperclip())
+	r.Edge(0, true)
+	r.Edge(3990*ms, false)
+	if got := r.Tick(4010 * ms); len(without(got)) != 0 {
+		t.Errorf("said %v before the contact settled", got)
+	}
+	want := []button.Signal{button.Beep{Count: 1}, button.Light{Pattern: button.PatternLetGo}}
+	if got := r.Edge(4015*ms, true); !reflect.DeepEqual(got, want) {
+		t.Errorf("back down: %v, want %v", got, want)
+	}
+}
+
+// A button that is down when the program starts selects nothing, however long
+// it is held, and that is said with the first call (D8).
+func TestHeldAtStart(t *testing.T) {
+	r := button.New(button.Paperclip(), button.HeldAtStart(time.Hour))
+	if at, ok := r.Deadline(); !ok || at != time.Hour {
+		t.Errorf("deadline %v, %v", at, ok)
+	}
+	var got []button.Signal
+	got = append(got, r.Tick(time.Hour)...)
+	got = append(got, r.Edge(time.Hour+5*time.Second, false)...)
+	got = append(got, r.Tick(2*time.Hour)...)
+	want := []button.Signal{button.Ignored{Reason: button.ReasonHeldAtStart}}
+	if !reflect.DeepEqual(without(got), want) {
+		t.Errorf("signals %v, want %v", got, want)
+	}
+}
+
+// Timestamps of any size neither loop nor overflow.
+func TestAnyTimestamp(t *testing.T) {
+	r := button.New(button.Paperclip())
+	for _, at := range []time.Duration{math.MinInt64, math.MaxInt64, 0, -1, math.MaxInt64 - 1, math.MinInt64, 1} {
+		for _, down := range []bool{true, false, false, true} {
+			r.Edge(at, down)
+			r.Tick(at)
+		}
+		if due, ok := r.Deadline(); ok && due < 0 {
+			t.Errorf("after %d a deadline of %d", at, due)
+		}
 	}
 }

@@ -178,6 +178,14 @@ func (g *generator) happen() {
 		g.now += g.near(oracleLateness)
 		g.add(happening{kind: tickKind})
 		g.now = at
+		switch g.below(3) {
+		case 0:
+			g.add(happening{kind: tickKind})
+		case 1:
+			g.add(happening{kind: edgeKind, down: !g.down})
+			g.now += g.upTo(8 * time.Millisecond)
+			g.add(happening{kind: edgeKind, down: g.down})
+		}
 	default:
 		g.add(happening{kind: tickKind})
 	}
