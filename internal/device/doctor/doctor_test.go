@@ -1,0 +1,141 @@
+package doctor
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"github.com/paperclip-nas/paperclip/internal/device/config"
+	"github.com/paperclip-nas/paperclip/internal/device/setting"
+	"github.com/paperclip-nas/paperclip/internal/domain/catalog"
+	"github.com/paperclip-nas/paperclip/internal/domain/nas"
+	"github.com/paperclip-nas/paperclip/internal/domain/reset"
+)
+
+type files struct{ fstest.MapFS }
+
+func (f files) ReadFile(p string) ([]byte, error)       { return f.MapFS.ReadFile(p[1:]) }
+func (f files) Stat(p string) (fs.FileInfo, error)      { return f.MapFS.Stat(p[1:]) }
+func (f files) ReadDir(p string) ([]fs.DirEntry, error) { return f.MapFS.ReadDir(p[1:]) }
+
+type adapter struct {
+	setting.Adapter
+	id      string
+	effects []nas.Effect
+	found   reset.Found
+	err     error
+}
+
+func (a adapter) ID() string                                  { return a.id }
+func (a adapter) Effects() []nas.Effect                       { return a.effects }
+func (a adapter) Detect(context.Context) (reset.Found, error) { return a.found, a.err }
+
+// healthy is a machine on which all is well.
+func healthy() (Machine, files) {
+	f := files{fstest.MapFS{
+		"etc/os-release":                     {Data: []byte("ID=debian\nVERSION_ID=\"12\"\n")},
+		"run/systemd/system":                 {Mode: fs.ModeDir},
+		"usr/lib/systemd/system/ssh.service": {},
+		"etc/systemd/system/ssh.service.requires/paperclip-recovery.service": {},
+		"usr/lib/systemd/logind.conf.d/50-paperclip.conf":                    {Data: []byte("[Login]\nHandleRebootKey=ignore\nHandleRebootKeyLongPress=ignore\n")},
+		"sys/class/leds/nas:green:status/brightness":                         {},
+	}}
+	return Machine{
+		Files:  f,
+		Config: func() (config.Config, error) { return config.Default(), nil },
+		User:   func() error { return nil },
+		Adapters: func(config.Config) []setting.Adapter {
+			return []setting.Adapter{
+				adapter{id: "shadow", effects: []nas.Effect{nas.E1}, found: reset.Found{Present: true, What: "shadow file"}},
+				adapter{id: "samba", effects: []nas.Effect{nas.E1}, found: reset.Found{Why: "no pdbedit"}},
+			}
+		},
+		Button: func(config.Config) (string, error) { return "/dev/input/event1", nil },
+		Beeper: func(config.Config) (string, error) { return "a beeper", nil },
+		Cards:  func(config.Config) ([]string, error) { return []string{"eth0"}, nil },
+		Device: func(path string) (uint64, error) { return uint64(len(path)), nil },
+		Core:   func(context.Context) error { return nil },
+	}, f
+}
+
+func TestHealthy(t *testing.T) {
+	m, _ := healthy()
+	if checks := Look(t.Context(), m); !Healthy(checks) || len(checks) < 9 {
+		t.Errorf("%+v", checks)
+	}
+}
+
+// Each thing that can be wrong is said by its check, and by it alone.
+func TestEachFaultIsFound(t *testing.T) {
+	configured := func(text string) func(*Machine, files) {
+		return func(m *Machine, _ files) {
+			m.Config = func() (config.Config, error) { return config.Parse("paperclip.toml", []byte(text)) }
+		}
+	}
+	broken := errors.New("broken")
+	for name, c := range map[string]struct {
+		fault func(*Machine, files)
+		id    string
+		says  string
+	}{
+		"config":     {configured("[device]\nnmae = 1\n"), "config", "line 2"},
+		"system":     {func(_ *Machine, f files) { delete(f.MapFS, "run/systemd/system") }, "system", "systemd"},
+		"user":       {func(m *Machine, _ files) { m.User = func() error { return broken } }, "user", "broken"},
+		"no drop-in": {func(_ *Machine, f files) { delete(f.MapFS, "usr/lib/systemd/logind.conf.d/50-paperclip.conf") }, "logind", "powers off"},
+		"half drop-in": {func(_ *Machine, f files) {
+			f.MapFS["etc/systemd/logind.conf.d/50-paperclip.conf"] = &fstest.MapFile{Data: []byte("[Login]\nHandleRebootKey=ignore\n")}
+		}, "logind", "LongPress"},
+		"not enabled": {func(_ *Machine, f files) {
+			delete(f.MapFS, "etc/systemd/system/ssh.service.requires/paperclip-recovery.service")
+		}, "recovery", "ssh.service"},
+		"unreadable":  {func(m *Machine, _ files) { m.Adapters = with(m, adapter{id: "networkd", err: broken}) }, "setting.networkd", "broken"},
+		"no password": {func(m *Machine, _ files) { m.Adapters = func(config.Config) []setting.Adapter { return nil } }, "password", "new password"},
+		"no button": {func(m *Machine, _ files) {
+			m.Button = func(config.Config) (string, error) { return "", catalog.New("no_button", "none") }
+		}, "button", "none"},
+		"button off":    {configured("[panel]\nbutton = \"none\"\n"), "button", "no button"},
+		"no beeper":     {func(m *Machine, _ files) { m.Beeper = func(config.Config) (string, error) { return "", broken } }, "beeper", "broken"},
+		"light":         {configured("[panel]\nlight = \"nas:red\"\n"), "light", "nas:red"},
+		"mute and dark": {configured("[panel]\nbeeper = \"none\"\n"), "code", "nobody can be told"},
+		"no card":       {func(m *Machine, _ files) { m.Cards = func(config.Config) ([]string, error) { return nil, nil } }, "claim_network", "No wired"},
+		"volume on /": {func(m *Machine, f files) {
+			configured("[device]\nvolumes = [\"/srv\"]\n")(m, f)
+			m.Device = func(string) (uint64, error) { return 1, nil }
+		}, "volume /srv", "system's own"},
+		"core": {func(m *Machine, _ files) {
+			m.Core = func(context.Context) error { return catalog.New("core_unreachable") }
+		}, "core", "does not answer"},
+	} {
+		m, f := healthy()
+		c.fault(&m, f)
+		var bad []Check
+		for _, check := range Look(t.Context(), m) {
+			if !check.OK {
+				bad = append(bad, check)
+			}
+		}
+		if len(bad) != 1 || bad[0].ID != c.id || !strings.Contains(bad[0].Why, c.says) {
+			t.Errorf("%s: %+v", name, bad)
+		}
+	}
+}
+
+func with(m *Machine, a setting.Adapter) func(config.Config) []setting.Adapter {
+	before := m.Adapters
+	return func(c config.Config) []setting.Adapter { return append(before(c), a) }
+}
+
+// What is well although something is set: a light, switched-off network, a
+// volume of its own.
+func TestChosen(t *testing.T) {
+	m, _ := healthy()
+	m.Config = func() (config.Config, error) {
+		return config.Parse("x", []byte("[device]\nvolumes = [\"/srv\"]\n[panel]\nbeeper = \"none\"\nlight = \"nas:green:status\"\n[network]\nclaim_network = false\n"))
+	}
+	if checks := Look(t.Context(), m); !Healthy(checks) {
+		t.Errorf("%+v", checks)
+	}
+}
