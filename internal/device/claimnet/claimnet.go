@@ -52,6 +52,10 @@ type Config struct {
 	Run  opfs.Runner // asks and tells networkd and NetworkManager
 	Hook opfs.Hook   // names the netlink operations; may be nil
 
+	// Ports are the TCP ports that a claim is served on. They are asked for at
+	// every Open.
+	Ports func() []uint16
+
 	Clock clock.Clock  // leases run by it; nil is the machine's
 	Log   *slog.Logger // what did not work; nil discards it
 
@@ -87,25 +91,31 @@ func New(cfg Config) *Network {
 	return &Network{cfg: cfg, fw: firewall{cfg.Hook}, changes: make(chan struct{}, 1)}
 }
 
-// Open makes the claim's network and lets in TCP to the given ports and mDNS.
-// It returns as soon as the fixed addresses stand; DHCP goes on until Close,
-// and Changes tells of its addresses. An open Network is closed first.
+// Open makes the claim's network and lets in TCP to the configured ports and
+// mDNS. It returns as soon as the fixed addresses stand; DHCP goes on until
+// Close, whatever becomes of ctx. An open Network is closed first.
+//
+// changed is called with the interfaces before Open returns, and again when a
+// lease gives or takes an address; one call at a time, and none once Close has
+// returned. Close waits for it, so it must not wait for Close.
 //
 // A NIC that does not work is logged and left out. If none works, nothing is
 // left behind and the error says why.
-func (n *Network) Open(ctx context.Context, ports []uint16) ([]access.Interface, error) {
+func (n *Network) Open(ctx context.Context, changed func([]access.Interface)) error {
 	n.whole.Lock()
 	defer n.whole.Unlock()
 	if err := n.close(ctx); err != nil {
-		return nil, fmt.Errorf("remove what an earlier claim left: %w", err)
+		return fmt.Errorf("remove what an earlier claim left: %w", err)
 	}
-	if err := n.open(ctx, ports); err != nil {
-		return nil, errors.Join(fmt.Errorf("open the claim's network: %w", err), n.close(context.WithoutCancel(ctx)))
+	if err := n.open(ctx); err != nil {
+		return errors.Join(fmt.Errorf("open the claim's network: %w", err), n.close(context.WithoutCancel(ctx)))
 	}
-	return n.Interfaces(), nil
+	changed(n.Interfaces())
+	n.startDHCP(ctx, changed)
+	return nil
 }
 
-func (n *Network) open(ctx context.Context, ports []uint16) error {
+func (n *Network) open(ctx context.Context) error {
 	nics, err := wiredNICs(n.cfg.Virtual, n.cfg.Log)
 	if err != nil {
 		return err
@@ -135,15 +145,15 @@ func (n *Network) open(ctx context.Context, ports []uint16) error {
 	if len(n.links) == 0 {
 		return errors.Join(failed...)
 	}
-	if err := n.fw.open(ports); err != nil {
+	if err := n.fw.open(n.cfg.Ports()); err != nil {
 		n.cfg.Log.Warn("a firewall may keep the claim from being reached", "error", err)
 	}
-	n.startDHCP(ctx)
 	return nil
 }
 
-// startDHCP runs one DHCP client a link until Close.
-func (n *Network) startDHCP(ctx context.Context) {
+// startDHCP runs one DHCP client a link, and one that tells of changes, until
+// Close.
+func (n *Network) startDHCP(ctx context.Context, changed func([]access.Interface)) {
 	// The claim outlives the call that opened it.
 	ctx, stop := context.WithCancel(context.WithoutCancel(ctx))
 	n.mu.Lock()
@@ -152,6 +162,16 @@ func (n *Network) startDHCP(ctx context.Context) {
 	for _, l := range n.links {
 		n.dhcp.Go(func() { n.lease(ctx, l) })
 	}
+	n.dhcp.Go(func() {
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-n.changes:
+				changed(n.Interfaces())
+			}
+		}
+	})
 }
 
 // Close removes the claim's network. It may be called again, and when nothing
@@ -206,10 +226,7 @@ func (n *Network) Addresses() []netip.Prefix {
 	return all
 }
 
-// Changes receives whenever a lease has given or taken an address since Open;
-// Interfaces then says what there is. Several changes may be told as one.
-func (n *Network) Changes() <-chan struct{} { return n.changes }
-
+// changed has the change told; several may be told as one.
 func (n *Network) changed() {
 	select {
 	case n.changes <- struct{}{}:

@@ -3,6 +3,7 @@
 package claimnet
 
 import (
+	"context"
 	"errors"
 	"net"
 	"net/netip"
@@ -22,6 +23,12 @@ import (
 )
 
 const port = 5001
+
+// A Network is what core asks for.
+var _ interface {
+	Open(context.Context, func([]access.Interface)) error
+	Close(context.Context) error
+} = (*Network)(nil)
 
 // fixed and leasedAt are a claim interface's two addresses.
 func fixed(t *testing.T, i []access.Interface) netip.Addr {
@@ -84,7 +91,7 @@ func TestReachableByDHCP(t *testing.T) {
 	}
 	must(t, c.Close(t.Context()))
 	same(t, before)
-	if n := len(c.Changes()); n != 0 || len(c.Interfaces()) != 0 {
+	if n := len(c.news); n != 0 || len(c.Interfaces()) != 0 {
 		t.Errorf("after Close there is news (%d) or an interface: %v", n, c.Interfaces())
 	}
 	must(t, c.Close(t.Context()))
@@ -336,8 +343,8 @@ func TestCleanAfterAKill(t *testing.T) {
 	same(t, before)
 }
 
-// Whatever operation fails, before or after it happened: Close puts everything
-// back. The operations are those of a run, not a list.
+// Whatever operation fails, before or after it happened, Close puts everything
+// back; where Close itself fails, the next one does. The operations are those of a run, not a list.
 func TestFailAtEveryOperation(t *testing.T) {
 	if !isolated(t) {
 		return
@@ -350,10 +357,9 @@ func TestFailAtEveryOperation(t *testing.T) {
 		return newClaim(func(cfg *Config) { cfg.Hook, cfg.FS = hook, opfs.OS(hook) })
 	}
 	c := with(rec.Hook)
-	_, err := c.Open(t.Context(), []uint16{port})
-	must(t, err)
-	points := rec.Points()
+	must(t, c.Open(t.Context(), c.tell))
 	must(t, c.Close(t.Context()))
+	points := rec.Points()
 	same(t, before)
 	if len(points) < 20 {
 		t.Fatalf("only %d points: %v", len(points), points)
@@ -361,11 +367,14 @@ func TestFailAtEveryOperation(t *testing.T) {
 	boom := errors.New("boom")
 	for _, p := range points {
 		c := with(opfs.At(p, func() error { return boom }))
-		_, err := c.Open(t.Context(), []uint16{port})
+		err := c.Open(t.Context(), c.tell)
 		if err != nil && !errors.Is(err, boom) {
 			t.Errorf("%v: %v", p, err)
 		}
-		must(t, c.Close(t.Context()))
+		if err := c.Close(t.Context()); err != nil && !errors.Is(err, boom) {
+			t.Errorf("%v: %v", p, err)
+		}
+		must(t, c.Close(t.Context())) // again, if the first was what failed
 		if same(t, before); t.Failed() {
 			t.Fatalf("after a failure at %v", p)
 		}
@@ -385,7 +394,8 @@ func TestNoCard(t *testing.T) {
 		tuntap add dev vpn mode tap
 		link set vpn up`)
 	before := system(t)
-	if _, err := newClaim(nil).Open(t.Context(), []uint16{port}); !errors.Is(err, ErrNoNIC) {
+	c := newClaim(nil)
+	if err := c.Open(t.Context(), c.tell); !errors.Is(err, ErrNoNIC) {
 		t.Errorf("Open returned %v, want ErrNoNIC: the only card is switched off", err)
 	}
 	same(t, before)

@@ -275,32 +275,39 @@ func (s *services) Run(_ context.Context, op string, c opfs.Command) (opfs.Outpu
 	return opfs.Output{}, nil
 }
 
-// claim is a Network under test.
-type claim struct{ *Network }
+// claim is a Network under test, and the news of it.
+type claim struct {
+	*Network
+	news chan []access.Interface
+}
 
 func newClaim(change func(*Config)) claim {
-	cfg := Config{FS: opfs.OS(nil), Run: &services{}, Virtual: true}
+	cfg := Config{
+		FS: opfs.OS(nil), Run: &services{}, Virtual: true,
+		Ports: func() []uint16 { return []uint16{5000, port} },
+	}
 	if change != nil {
 		change(&cfg)
 	}
-	return claim{New(cfg)}
+	return claim{New(cfg), make(chan []access.Interface, 100)}
 }
 
-// open opens the claim's network for port 5001.
+func (c claim) tell(i []access.Interface) { c.news <- i }
+
+// open opens the claim's network and returns what it is reached by at first.
 func (c claim) open(t *testing.T) []access.Interface {
 	t.Helper()
-	got, err := c.Open(t.Context(), []uint16{5000, 5001})
-	must(t, err)
+	must(t, c.Open(t.Context(), c.tell))
 	t.Cleanup(func() { c.Close(context.Background()) })
-	return got
+	return c.next(t)
 }
 
 // next waits for the next change of addresses.
 func (c claim) next(t *testing.T) []access.Interface {
 	t.Helper()
 	select {
-	case <-c.Changes():
-		return c.Interfaces()
+	case i := <-c.news:
+		return i
 	case <-time.After(60 * time.Second):
 		t.Fatal("no news of addresses")
 		return nil
