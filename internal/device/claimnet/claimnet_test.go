@@ -17,6 +17,7 @@ import (
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
+	"github.com/paperclip-nas/paperclip/internal/device/claimnet/onlink"
 	"github.com/paperclip-nas/paperclip/internal/domain/access"
 	"github.com/paperclip-nas/paperclip/internal/x/clock"
 	"github.com/paperclip-nas/paperclip/internal/x/opfs"
@@ -461,5 +462,37 @@ func TestMulticastAnswersLeaveByTheLink(t *testing.T) {
 	must(t, err)
 	if from := <-got; from.Addr() != fixed(t, i) {
 		t.Errorf("the answer came from %v, want %v", from, fixed(t, i))
+	}
+}
+
+// What comes in by a claim's link comes from the room; what comes in by a VPN
+// does not (issue 2: off-link sources refused).
+func TestTheClaimsLinkIsTheRoom(t *testing.T) {
+	if !isolated(t) {
+		return
+	}
+	lan(t)
+	script(t, `
+		tuntap add dev vpn mode tun
+		addr add 10.8.0.2/24 dev vpn
+		link set vpn up`)
+	c := newClaim(nil)
+	to := fixed(t, c.open(t))
+	n, err := onlink.Snapshot(true)
+	must(t, err)
+	for _, c := range []struct {
+		local, remote string
+		want          bool
+	}{
+		{to.String(), "169.254.9.9", true},
+		{to.String(), "192.168.77.1", false}, // no lease yet, so another network
+		{"10.99.0.5", "10.99.0.6", true},
+		{"10.99.0.5", to.String(), false},
+		{"10.8.0.2", "10.8.0.3", false},
+		{"127.0.0.1", "127.0.0.1", false},
+	} {
+		if got := n.OnLink(netip.MustParseAddr(c.local), netip.MustParseAddr(c.remote)); got != c.want {
+			t.Errorf("OnLink(%s, %s) = %v, want %v\n%+v", c.local, c.remote, got, c.want, n)
+		}
 	}
 }
