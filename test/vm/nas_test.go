@@ -4,7 +4,6 @@ package vm
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -104,6 +103,9 @@ func (n *nas) install(t *testing.T, ctx context.Context) {
 	}
 	n.shell(t, ctx, `sh /run/payload/packaging/install.sh /run/payload/paperclipd; rm -r /run/payload`)
 	n.serving(t, ctx)
+	if said := n.shell(t, ctx, `systemd-analyze verify /usr/lib/systemd/system/paperclip*.service 2>&1`); said != "" {
+		t.Errorf("systemd-analyze verify: %s", said)
+	}
 }
 
 // serving waits until core holds the button and front listens.
@@ -245,5 +247,5 @@ func linesChanged(before, after string) (gone, new []string) {
 // phase logs how long a part took, so that the 15 minutes can be watched.
 func phase(t *testing.T, what string) func() {
 	began := time.Now()
-	return func() { t.Log(fmt.Sprintf("%s: %.1f s", what, time.Since(began).Seconds())) }
+	return func() { t.Logf("%s: %.1f s", what, time.Since(began).Seconds()) }
 }

@@ -69,6 +69,11 @@ func (n *nas) parts(t *testing.T, ctx context.Context, all []part) {
 	for _, p := range all {
 		t.Run(p.name, func(t *testing.T) {
 			defer phase(t, "took")()
+			defer func() {
+				if t.Failed() {
+					n.confess(t)
+				}
+			}()
 			n.again(t, ctx, installed)
 			p.test(t, ctx, n)
 		})
@@ -167,7 +172,7 @@ func testPowerCut(t *testing.T, ctx context.Context, n *nas) {
 	defer cancel()
 	n.shell(t, ctx, "systemd-run --quiet --collect --unit=power-cut "+guestProgram+" cut /var/lib/paperclip/journal.a")
 	code := n.openClaim(t, ctx)
-	r, err := n.lan.StartRescue(ctx, filepath.Join(os.Getenv("PAPERCLIP_VM_DIR"), "paperclip"), filepath.Join(n.dir, "owner"))
+	r, err := n.lan.StartRescue(ctx, filepath.Join(os.Getenv("PAPERCLIP_VM_DIR"), "paperclip"), t.TempDir(), "--administrator", "anna")
 	check(t, err)
 	check(t, r.Tell(code))
 	select {
@@ -223,10 +228,11 @@ func (n *nas) rescue(t *testing.T, ctx context.Context) (document, string) {
 	defer cancel()
 	code := n.openClaim(t, ctx)
 	t.Logf("the NAS said %v", code)
-	r, err := n.lan.StartRescue(ctx, filepath.Join(os.Getenv("PAPERCLIP_VM_DIR"), "paperclip"), filepath.Join(n.dir, "owner"))
+	r, err := n.lan.StartRescue(ctx, filepath.Join(os.Getenv("PAPERCLIP_VM_DIR"), "paperclip"), t.TempDir(), "--administrator", "anna")
 	check(t, err)
 	check(t, r.Tell(code))
 	printed, password, exit, err := r.Wait(ctx)
+	t.Logf("rescue said:\n%s", r.Said())
 	if err != nil {
 		t.Fatalf("exit %d: %v\n%s", exit, err, printed)
 	}
@@ -272,6 +278,7 @@ func testRecovery(t *testing.T, ctx context.Context, n *nas) {
 			t.Errorf("step %s was not verified", step.Step)
 		}
 	}
+	// Whoever has the receipt can check it: no key of ours is needed.
 	verify := exec.CommandContext(ctx, filepath.Join(os.Getenv("PAPERCLIP_VM_DIR"), "paperclip"), "receipt", "verify", d.Receipt)
 	if out, err := verify.CombinedOutput(); err != nil {
 		t.Errorf("receipt verify: %v: %s", err, out)

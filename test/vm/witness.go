@@ -90,8 +90,7 @@ func (l *LAN) StartRescue(ctx context.Context, program, dir string, args ...stri
 	r := &Rescue{dir: dir, finished: make(chan error, 1)}
 	argv := append([]string{program, "rescue", "--yes", "--json", "--code-file", r.codeFile(), "--password-out", r.passwordFile()}, args...)
 	r.command = l.Command(ctx, Client, argv...)
-	// Its memory of devices is this run's own.
-	r.command.Env = append(os.Environ(), "HOME="+dir, "XDG_CONFIG_HOME="+dir, "XDG_STATE_HOME="+dir, "XDG_DATA_HOME="+dir, "XDG_CACHE_HOME="+dir)
+	r.command.Env = append(os.Environ(), "PAPERCLIP_HOME="+filepath.Join(dir, "home")) // its memory of devices is this run's own
 	r.command.Stdout, r.command.Stderr = &r.stdout, &r.stderr
 	if err := r.command.Start(); err != nil {
 		return nil, err
@@ -133,6 +132,9 @@ func (r *Rescue) Password() (string, error) {
 	secret, err := os.ReadFile(r.passwordFile())
 	return strings.TrimRight(string(secret), "\n"), err
 }
+
+// Said is what it told people so far; whole after Wait.
+func (r *Rescue) Said() string { return r.stderr.String() }
 
 // Stop ends a rescue whose NAS is gone.
 func (r *Rescue) Stop() {
