@@ -33,7 +33,7 @@ done
 put 0644 "$here/sysusers.d/paperclip.conf" /usr/lib/sysusers.d/paperclip.conf
 put 0644 "$here/tmpfiles.d/paperclip.conf" /usr/lib/tmpfiles.d/paperclip.conf
 put 0644 "$here/logind.conf.d/50-paperclip.conf" /usr/lib/systemd/logind.conf.d/50-paperclip.conf
-mkdir -p "$root/etc/paperclip"
+[ -e "$root/etc/paperclip/paperclip.toml" ] || put 0644 "$here/paperclip.toml" /etc/paperclip/paperclip.toml
 systemd-sysusers ${root:+--root="$root"} paperclip.conf
 systemd-tmpfiles ${root:+--root="$root"} --create paperclip.conf
 

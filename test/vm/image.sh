@@ -20,7 +20,7 @@ kversion=$(apt-cache policy "$kernel" | awk '$1 == "Candidate:" { print $2 }')
 [ -n "$kver" ] && [ "$kversion" != "(none)" ] || { say "apt knows no linux-image-amd64"; exit 1; }
 . /etc/os-release
 suite=$VERSION_CODENAME
-key=$(cat "$here/image.sh" "$here/packages" "$here/customize.sh" "$here/guest/populate.go" <(echo "$suite $kver $kversion") | sha256sum | cut -c1-16)
+key=$(cat "$here/image.sh" "$here/guest-packages" "$here/customize.sh" "$here/guest/populate.go" <(echo "$suite $kver $kversion") | sha256sum | cut -c1-16)
 out=$base/$key
 mkdir -p "$base"
 exec 9>"$base/lock"
@@ -67,7 +67,7 @@ done
 apt-get indextargets --format 'deb $(REPO_URI) $(RELEASE) $(COMPONENT)' 'Created-By: Packages' 'Origin: Debian' | sort -u > "$tmp/sources.list"
 [ -s "$tmp/sources.list" ] || { say "apt is set up with no Debian archive"; exit 1; }
 mmdebstrap --quiet --variant=minbase --mode=root \
-	--include="$(grep -v '^#' "$here/packages" | paste -sd,)" \
+	--include="$(grep -v '^#' "$here/guest-packages" | paste -sd,)" \
 	--dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
 	--customize-hook="$here/customize.sh \"\$1\"" \
 	"$suite" "$tmp/root" "$tmp/sources.list" >&2

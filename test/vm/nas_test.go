@@ -31,26 +31,32 @@ button = "/dev/input/by-path/platform-i8042-serio-0-event-kbd"
 // nas is a NAS with paperclipd on a LAN, and who is around it.
 type nas struct {
 	*Machine
-	lan *LAN
-	dir string
+	built Built
+	lan   *LAN
+	dir   string
 }
 
-// programs are what run.sh built, in PAPERCLIP_VM_DIR.
-func programs(t *testing.T) string {
+// programs builds what is to be tested, once a test; without PAPERCLIP_VM=1 it skips.
+func programs(t *testing.T, ctx context.Context) Built {
 	t.Helper()
 	if os.Getenv("PAPERCLIP_VM") != "1" {
 		t.Skip("boots a virtual machine, as root: run make test-vm")
 	}
-	return os.Getenv("PAPERCLIP_VM_DIR")
+	if os.Getuid() != 0 {
+		t.Skip("needs root, for network namespaces and a disk image: run make test-vm as root")
+	}
+	built, err := Build(ctx, filepath.Join("..", ".."), t.TempDir())
+	check(t, err)
+	return built
 }
 
 // boot makes a LAN and a NAS on it, as Debian has it, nothing of ours installed.
-func boot(t *testing.T, ctx context.Context) *nas {
+func boot(t *testing.T, ctx context.Context, built Built) *nas {
 	t.Helper()
-	c := site(t, ctx)
+	c := site(t, ctx, built)
 	m, err := Create(ctx, c)
 	check(t, err)
-	n := &nas{Machine: m, lan: c.LAN, dir: c.Dir}
+	n := &nas{Machine: m, built: built, lan: c.LAN, dir: c.Dir}
 	t.Cleanup(func() { check(t, m.Cut()) })
 	n.running(t, ctx)
 	return n
@@ -59,27 +65,23 @@ func boot(t *testing.T, ctx context.Context) *nas {
 // twin is a second NAS, as this one was when it was saved, on a LAN of its own.
 func (n *nas) twin(t *testing.T, ctx context.Context, saved string) *nas {
 	t.Helper()
-	c := site(t, ctx)
+	c := site(t, ctx, n.built)
 	m, err := n.Clone(ctx, c, saved)
 	check(t, err)
 	t.Cleanup(func() { check(t, m.Cut()) })
-	return &nas{Machine: m, lan: c.LAN, dir: c.Dir}
+	return &nas{Machine: m, built: n.built, lan: c.LAN, dir: c.Dir}
 }
 
 // site is a folder and a LAN for one NAS, gone at the end of the test.
-func site(t *testing.T, ctx context.Context) Config {
+func site(t *testing.T, ctx context.Context, built Built) Config {
 	t.Helper()
-	built := programs(t)
 	dir, err := os.MkdirTemp("", "vm-") // socket names have to be short
 	check(t, err)
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	lan, err := NewLAN(ctx, dir)
 	check(t, err)
 	t.Cleanup(func() { check(t, lan.Close()) })
-	return Config{
-		Image: os.Getenv("PAPERCLIP_VM_IMAGE"), Guest: filepath.Join(built, "guest"),
-		Payload: filepath.Join(built, "payload.tar"), Dir: dir, LAN: lan,
-	}
+	return Config{Image: built.Image, Guest: built.Guest, Payload: built.Payload, Dir: dir, LAN: lan}
 }
 
 // running waits until systemd has nothing left to start.

@@ -7,9 +7,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -24,11 +22,13 @@ type part struct {
 // TestNAS is the whole line on a real kernel (issue 2, "A real kernel"). All parts share one boot. What
 // mostly waits runs beside the rest on a twin of the machine.
 func TestNAS(t *testing.T) {
-	programs(t)
-	ctx, cancel := context.WithTimeout(t.Context(), 13*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 25*time.Minute)
 	defer cancel()
-	done := phase(t, "boot")
-	n := boot(t, ctx)
+	done := phase(t, "build")
+	built := programs(t, ctx)
+	done()
+	done = phase(t, "boot")
+	n := boot(t, ctx, built)
 	check(t, n.Save(ctx, "debian"))
 	done()
 
@@ -172,7 +172,7 @@ func testPowerCut(t *testing.T, ctx context.Context, n *nas) {
 	defer cancel()
 	n.shell(t, ctx, "systemd-run --quiet --collect --unit=power-cut "+guestProgram+" cut /var/lib/paperclip/journal.a")
 	code := n.openClaim(t, ctx)
-	r, err := n.lan.StartRescue(ctx, filepath.Join(os.Getenv("PAPERCLIP_VM_DIR"), "paperclip"), t.TempDir(), "--administrator", "anna")
+	r, err := n.lan.StartRescue(ctx, n.built.Paperclip, t.TempDir(), "--administrator", "anna")
 	check(t, err)
 	check(t, r.Tell(code))
 	select {
@@ -228,7 +228,7 @@ func (n *nas) rescue(t *testing.T, ctx context.Context) (document, string) {
 	defer cancel()
 	code := n.openClaim(t, ctx)
 	t.Logf("the NAS said %v", code)
-	r, err := n.lan.StartRescue(ctx, filepath.Join(os.Getenv("PAPERCLIP_VM_DIR"), "paperclip"), t.TempDir(), "--administrator", "anna")
+	r, err := n.lan.StartRescue(ctx, n.built.Paperclip, t.TempDir(), "--administrator", "anna")
 	check(t, err)
 	check(t, r.Tell(code))
 	printed, password, exit, err := r.Wait(ctx)
@@ -279,7 +279,7 @@ func testRecovery(t *testing.T, ctx context.Context, n *nas) {
 		}
 	}
 	// Whoever has the receipt can check it: no key of ours is needed.
-	verify := exec.CommandContext(ctx, filepath.Join(os.Getenv("PAPERCLIP_VM_DIR"), "paperclip"), "receipt", "verify", d.Receipt)
+	verify := exec.CommandContext(ctx, n.built.Paperclip, "receipt", "verify", d.Receipt)
 	if out, err := verify.CombinedOutput(); err != nil {
 		t.Errorf("receipt verify: %v: %s", err, out)
 	}

@@ -1,0 +1,49 @@
+//go:build linux
+
+package vm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
+// Built is what a test of the machine needs, all made from the tree it stands in.
+type Built struct {
+	Image     string // folder of image.sh
+	Guest     string // the program inside the guest
+	Paperclip string // the owner's program
+	Payload   string // what is installed on the NAS: paperclipd and the packaging, as a tar file
+}
+
+// Build makes the programs, static as they ship, and the image unless it is cached. dir takes the
+// programs, root is the module's folder.
+func Build(ctx context.Context, root, dir string) (Built, error) {
+	b := Built{Guest: filepath.Join(dir, "guest"), Paperclip: filepath.Join(dir, "paperclip"), Payload: filepath.Join(dir, "payload.tar")}
+	payload := filepath.Join(dir, "payload")
+	for output, source := range map[string]string{b.Guest: "./test/vm/guest", b.Paperclip: "./cmd/paperclip", filepath.Join(payload, "paperclipd"): "./cmd/paperclipd"} {
+		c := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", output, source)
+		c.Dir, c.Env = root, append(os.Environ(), "CGO_ENABLED=0")
+		if out, err := c.CombinedOutput(); err != nil {
+			return b, fmt.Errorf("build %s: %w: %s", source, err, out)
+		}
+	}
+	if err := errors.Join(
+		run(ctx, "cp", "-r", filepath.Join(root, "packaging"), payload),
+		run(ctx, "tar", "-C", payload, "-cf", b.Payload, "."),
+	); err != nil {
+		return b, err
+	}
+	image := exec.CommandContext(ctx, filepath.Join(root, "test/vm/image.sh"), b.Guest)
+	image.Stderr = os.Stderr
+	out, err := image.Output()
+	if err != nil {
+		return b, fmt.Errorf("image.sh: %w", err)
+	}
+	b.Image = strings.TrimSpace(string(out))
+	return b, nil
+}
