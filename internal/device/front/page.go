@@ -41,24 +41,12 @@ func (f *Front) answerPage(w http.ResponseWriter, r *http.Request, v visitor) er
 	p := page{Name: "this NAS", Away: view.client == nil, OnLink: v.onLink}
 	if view.device.Name != "" {
 		p.Name = printable.Clean(view.device.Name)
-		p.Key = inGroups(view.device.KeyID)
+		p.Key = identity.Grouped(view.device.KeyID)
 	}
 	if d, err := f.device(); err == nil {
 		p.Claim, p.Busy, p.Closes = d.Claim, !d.Ready, inMinutes(d.Claim.ClosesInSeconds)
 	}
 	return f.look.Render(w, http.StatusOK, pageName, p)
-}
-
-// inGroups writes a key id so that a person can compare it.
-func inGroups(keyID string) string {
-	var out []byte
-	for i := range len(keyID) {
-		if i > 0 && i%4 == 0 {
-			out = append(out, ' ')
-		}
-		out = append(out, keyID[i])
-	}
-	return string(out)
 }
 
 func inMinutes(seconds int) string {

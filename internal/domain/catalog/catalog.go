@@ -43,7 +43,8 @@ type Problem struct {
 
 // Error is what happened and what to do, without the cause: causes are for logs.
 func (p Problem) Error() string {
-	return strings.TrimSpace(strings.Join([]string{p.Text, p.Meaning, p.WhatToDo}, " "))
+	parts := slices.DeleteFunc([]string{p.Text, p.Meaning, p.WhatToDo}, func(s string) bool { return s == "" })
+	return strings.Join(parts, " ")
 }
 
 // Unwrap returns the cause, if one was recorded.

@@ -81,6 +81,18 @@ func KeyID(pub ed25519.PublicKey) string {
 // announcement. It identifies nothing: 40 bits can be forged.
 func Short(keyID string) string { return keyID[:min(len(keyID), ShortLen)] }
 
+// Grouped is a key id as people compare it: in groups of four.
+func Grouped(keyID string) string {
+	var out strings.Builder
+	for i, c := range keyID {
+		if i > 0 && i%4 == 0 {
+			out.WriteByte(' ')
+		}
+		out.WriteRune(c)
+	}
+	return out.String()
+}
+
 // ValidKeyID tells whether s is written as KeyID writes.
 func ValidKeyID(s string) bool {
 	return len(s) == KeyIDLen && strings.Trim(s, alphabet) == ""

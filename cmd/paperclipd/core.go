@@ -1,0 +1,90 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"errors"
+	"net"
+	"os"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/paperclip-nas/paperclip/internal/device/config"
+	"github.com/paperclip-nas/paperclip/internal/device/core"
+	"github.com/paperclip-nas/paperclip/internal/device/service"
+	"github.com/paperclip-nas/paperclip/internal/domain/access"
+)
+
+func newCore(o *options) *cobra.Command {
+	return &cobra.Command{
+		Use: "core", Short: "The half with root and no listener (started by systemd)", Args: noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return runCore(cmd.Context(), newMachine(o, cmd.ErrOrStderr()), o)
+		},
+	}
+}
+
+func runCore(ctx context.Context, m *machine, o *options) (err error) {
+	if err := m.asRoot("paperclipd core"); err != nil {
+		return err
+	}
+	if err := m.supported(); err != nil {
+		return err
+	}
+	cfg, err := config.Load(m.fs, o.config)
+	if err != nil {
+		return err
+	}
+	panel, closers, err := m.openPanel(ctx, cfg) // the button is ours before anything else
+	for _, c := range closers {
+		defer func() { err = errors.Join(err, c.Close()) }()
+	}
+	if err != nil {
+		return err
+	}
+	cc := m.core(cfg)
+	cc.Panel, cc.Profile, cc.Accounts, cc.Ports = panel, cfg.Panel.Profile.Profile(), m.shadow(cfg), m.ports
+	cc.Rules = access.DefaultRules()
+	cc.Rules.Window = cfg.Claim.Window.Duration()
+	if m.root == "" && cfg.Network.ClaimNetwork {
+		network := m.claimNetwork(cfg)
+		if err := network.Clean(ctx); err != nil {
+			m.log.Error("what an earlier claim left on the network could not be removed", "error", err)
+		}
+		cc.Network = network
+	}
+	c, err := core.New(cc)
+	if err != nil {
+		return err
+	}
+	m.log.Info("this device", "name", cc.Name, "key", c.KeyID())
+	return serveCore(ctx, m, c)
+}
+
+// serveCore runs core and answers its socket, each until the other ends.
+func serveCore(ctx context.Context, m *machine, c *core.Core) error {
+	uid, gid, err := frontIDs()
+	if err != nil {
+		m.log.Error("front will not be let in", "error", err)
+		uid, gid = -1, os.Getgid()
+	}
+	ln, err := service.Listen(m.socket(), gid)
+	if err != nil {
+		return err
+	}
+	callers := service.Callers{FrontUID: uid, Log: m.log, Serve: func(ctx context.Context, who service.Caller, conn net.Conn) error {
+		if who == service.Root {
+			return c.ServeConsole(ctx, conn)
+		}
+		return c.Serve(ctx, conn)
+	}}
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return c.Run(ctx) })
+	g.Go(func() error { return callers.Run(ctx, ln) })
+	if err := service.Notify("READY=1"); err != nil {
+		m.log.Warn("systemd was not told", "error", err)
+	}
+	return g.Wait()
+}

@@ -1,0 +1,107 @@
+//go:build linux
+
+// Paperclipd gives a Linux NAS a reset button like a vendor's, and better: it
+// opens a claim and changes nothing by itself.
+//
+// Core has root and no listener, front has the listener and no privilege; they
+// are two processes of this program. The other commands are for root at the
+// console. This package is flags and wiring; what paperclipd does is in
+// internal/device.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/paperclip-nas/paperclip/internal/device/config"
+	"github.com/paperclip-nas/paperclip/internal/domain/catalog"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
+// options are the flags that every command has.
+type options struct {
+	config string
+	root   string
+	json   bool
+}
+
+// run carries a command line out and returns its exit status.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	var o options
+	cmd := newRoot(&o)
+	cmd.SetArgs(args)
+	cmd.SetOut(stdout)
+	cmd.SetErr(stderr)
+	err := cmd.ExecuteContext(ctx)
+	if err == nil {
+		return int(catalog.Done)
+	}
+	if errors.Is(err, errUnhealthy) {
+		return int(catalog.Failed) // what is wrong has been said
+	}
+	p := catalog.AsProblem(err)
+	if cause := errors.Unwrap(p); cause != nil && os.Getuid() == 0 {
+		fmt.Fprintln(stderr, "paperclipd: cause:", cause)
+	}
+	if o.json {
+		_ = printJSON(stdout, map[string]catalog.Problem{"problem": p})
+	}
+	fmt.Fprintln(stderr, "paperclipd:", p)
+	return int(p.Exit)
+}
+
+func newRoot(o *options) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:           "paperclipd",
+		Short:         "A reset button for a Linux NAS: back in, with nothing lost",
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          noArguments,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.PersistentFlags().StringVar(&o.config, "config", config.Path, "configuration `file`")
+	cmd.PersistentFlags().StringVar(&o.root, "root", "", "treat `folder` as the root of the file system (for tests; runs no programs)")
+	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return catalog.New("usage", sentence(err)) })
+	cmd.AddCommand(
+		newCore(o), newFront(o), newRecover(o), newDoctor(o), newStatus(o), newPlan(o), newReceipts(o),
+		newResetPassword(), newCodes(),
+	)
+	return cmd
+}
+
+// noArguments refuses arguments as wrong use.
+func noArguments(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return catalog.New("usage", fmt.Sprintf("%s does not take %q.", cmd.CommandPath(), args[0]))
+	}
+	return nil
+}
+
+func sentence(err error) string { return err.Error() + "." }
+
+// jsonFlag adds --json.
+func jsonFlag(cmd *cobra.Command, o *options) {
+	cmd.Flags().BoolVar(&o.json, "json", false, "print one JSON document")
+}
+
+func printJSON(w io.Writer, v any) error {
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	e.SetEscapeHTML(false)
+	return e.Encode(v)
+}

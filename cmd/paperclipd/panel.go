@@ -1,0 +1,108 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/paperclip-nas/paperclip/internal/device/config"
+	"github.com/paperclip-nas/paperclip/internal/device/panel"
+	"github.com/paperclip-nas/paperclip/internal/device/panel/evdev"
+	"github.com/paperclip-nas/paperclip/internal/device/panel/sysled"
+	"github.com/paperclip-nas/paperclip/internal/domain/catalog"
+)
+
+// The panel's devices may appear a little later than this program.
+const (
+	panelPatience = 10 * time.Second
+	panelRetry    = 250 * time.Millisecond
+)
+
+// status is what core calls the light.
+const status = "status"
+
+func buttonConfig(cfg config.Config) evdev.Config {
+	c := evdev.Config{Path: cfg.Panel.Button.Path(), Key: cfg.Panel.ButtonKey.Code()}
+	for _, code := range cfg.Panel.Remap {
+		c.Remap = append(c.Remap, uint32(code))
+	}
+	return c
+}
+
+// openPanel takes the button, first of all, and then what it can of the rest.
+// Without a button core still runs, for the console's commands; it says so.
+func (m *machine) openPanel(ctx context.Context, cfg config.Config) (p panel.Panel, closers []io.Closer, err error) {
+	p.Clock = m.clock
+	if !cfg.Panel.Button.None() {
+		b, err := patiently(ctx, m, func() (*evdev.Button, error) { return evdev.Open(buttonConfig(cfg)) })
+		switch {
+		case err == nil:
+			p.Button, closers = b, append(closers, b)
+		case ctx.Err() != nil:
+			return p, closers, ctx.Err()
+		case cfg.Panel.Button.Path() != "":
+			return p, closers, catalog.New("no_button", err.Error()).Because(err)
+		default:
+			m.log.Error("there is no reset button; a claim cannot be opened at the device", "error", err)
+		}
+	}
+	if !cfg.Panel.Beeper.None() {
+		b, err := evdev.OpenBeeper(cfg.Panel.Beeper.Path())
+		if err != nil {
+			m.log.Error("there is no beeper; the code cannot be heard", "error", err)
+		} else {
+			p.Beeper, closers = b, append(closers, b)
+		}
+	}
+	if light := cfg.Panel.Light.String(); light != "" {
+		l, err := sysled.Open(sysled.Dir, map[string]string{status: light})
+		if err != nil {
+			m.log.Error("the light cannot be used", "error", err)
+		} else {
+			p.Light, p.Status, closers = l, status, append(closers, l)
+		}
+	}
+	return p, closers, nil
+}
+
+// patiently tries again for a while.
+func patiently[T any](ctx context.Context, m *machine, open func() (T, error)) (T, error) {
+	for end := m.clock.Monotonic() + panelPatience; ; {
+		v, err := open()
+		if err == nil || m.clock.Monotonic() >= end {
+			return v, err
+		}
+		select {
+		case <-ctx.Done():
+			return v, ctx.Err()
+		case <-m.clock.After(panelRetry):
+		}
+	}
+}
+
+// findButton says which button there is, for doctor. One that is taken is
+// core's already.
+func findButton(cfg config.Config) (string, error) {
+	b, err := evdev.Open(buttonConfig(cfg))
+	switch {
+	case errors.Is(err, unix.EBUSY):
+		return "There is a reset button, and paperclipd has it.", nil
+	case err != nil:
+		return "", catalog.New("no_button", err.Error()).Because(err)
+	}
+	return "There is a reset button.", b.Close()
+}
+
+func findBeeper(cfg config.Config) (string, error) {
+	b, err := evdev.OpenBeeper(cfg.Panel.Beeper.Path())
+	if err != nil {
+		return "", fmt.Errorf("no beeper: %w", err)
+	}
+	return "There is a beeper.", b.Close()
+}
