@@ -14,6 +14,7 @@ guest=${1:?usage: image.sh path/to/static/guest}
 base=${XDG_CACHE_HOME:-$HOME/.cache}/paperclip-vm
 say() { echo "image: $*" >&2; }
 
+apt-cache show linux-image-amd64 > /dev/null 2>&1 || apt-get update -qq
 kernel=$(apt-cache depends --important linux-image-amd64 | awk '$1 == "Depends:" { print $2; exit }')
 kver=${kernel#linux-image-}
 kversion=$(apt-cache policy "$kernel" | awk '$1 == "Candidate:" { print $2 }')
