@@ -1,0 +1,298 @@
+//go:build linux
+
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/paperclip-nas/paperclip/internal/device/core"
+	"github.com/paperclip-nas/paperclip/internal/domain/catalog"
+	"github.com/paperclip-nas/paperclip/internal/domain/reset"
+	"github.com/paperclip-nas/paperclip/internal/protocol/deviceapi"
+)
+
+// paperclipd runs a command line on the root and returns what it said.
+func paperclipd(t *testing.T, root string, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	var out, errs bytes.Buffer
+	code = run(t.Context(), append([]string{"--root", root}, args...), &out, &errs)
+	return code, out.String(), errs.String()
+}
+
+// newRootFolder is a Debian with two accounts, as far as files go.
+func newRootFolder(t *testing.T) string {
+	t.Helper()
+	root, err := os.MkdirTemp("", "pcd") // the socket's path has to be short
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(root) })
+	for path, text := range map[string]string{
+		"etc/os-release":               "ID=debian\nVERSION_ID=\"12\"\n",
+		"etc/passwd":                   "root:x:0:0::/root:/bin/bash\nanna:x:1000:1000::/home/anna:/bin/bash\n",
+		"etc/group":                    "root:x:0:\nsudo:x:27:anna\nanna:x:1000:\n",
+		"etc/shadow":                   "root:*:20000:0:99999:7:::\nanna:$6$saltsalt$xxxx:20000:0:99999:7:::\n",
+		"run/systemd/system/.keep":     "",
+		"run/paperclip/.keep":          "",
+		"var/lib/paperclip/.keep":      "",
+		"etc/paperclip/.keep":          "",
+		"etc/paperclip/paperclip.toml": "[device]\nname = \"cellar\"\n[panel]\nbutton = \"none\"\nbeeper = \"none\"\n",
+	} {
+		write(t, filepath.Join(root, path), text)
+	}
+	return root
+}
+
+func write(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// tree is every file below root with its content.
+func tree(t *testing.T, root string) map[string]string {
+	t.Helper()
+	files := map[string]string{}
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() {
+			return err
+		}
+		data, err := os.ReadFile(path)
+		files[path] = string(data)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return files
+}
+
+// Bad input: a clear message, the right exit status, nothing changed.
+func TestBadInput(t *testing.T) {
+	for name, c := range map[string]struct {
+		prepare func(root string)
+		args    []string
+		code    catalog.Exit
+		says    string
+	}{
+		"unknown command":    {nil, []string{"frobnicate"}, catalog.WrongUse, "frobnicate"},
+		"unknown flag":       {nil, []string{"core", "--frobnicate"}, catalog.WrongUse, "frobnicate"},
+		"argument too many":  {nil, []string{"status", "now"}, catalog.WrongUse, "now"},
+		"mode":               {nil, []string{"plan", "--mode", "medium"}, catalog.WrongUse, "medium"},
+		"scope":              {nil, []string{"plan", "--scope", "everything"}, catalog.WrongUse, "everything"},
+		"administrator":      {nil, []string{"plan", "--administrator", "ben"}, catalog.Refused, "ben"},
+		"not yet: password":  {nil, []string{"reset-password", "anna"}, catalog.Failed, "Not yet"},
+		"not yet: codes":     {nil, []string{"codes", "anna"}, catalog.Failed, "Not yet"},
+		"core is not there":  {nil, []string{"status"}, catalog.Failed, "does not answer"},
+		"no core: receipts":  {nil, []string{"receipts"}, catalog.Failed, "does not answer"},
+		"unknown key":        {file("etc/paperclip/paperclip.toml", "[device]\nnmae = \"cellar\"\n"), []string{"core"}, catalog.WrongUse, "line 2, column 1"},
+		"unknown key, front": {file("etc/paperclip/paperclip.toml", "[device]\nnmae = \"cellar\"\n"), []string{"front"}, catalog.WrongUse, "line 2, column 1"},
+		"unknown key, plan":  {file("etc/paperclip/paperclip.toml", "[device]\nnmae = \"cellar\"\n"), []string{"plan"}, catalog.WrongUse, "line 2, column 1"},
+		"vendor's profile":   {file("etc/paperclip/paperclip.toml", "[panel]\nprofile = \"synology\"\n"), []string{"core"}, catalog.WrongUse, "synology"},
+		"other system":       {file("etc/os-release", "ID=ubuntu\nVERSION_ID=\"24.04\"\n"), []string{"core"}, catalog.Failed, "ubuntu 24.04"},
+		"half a state":       {halfState, []string{"core"}, catalog.Failed, "damaged in both copies"},
+		"half a state: boot": {halfState, []string{"recover"}, catalog.Failed, "damaged in both copies"},
+		"half a state: says": {halfState, []string{"status"}, catalog.Failed, "console is open"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			root := newRootFolder(t)
+			if c.prepare != nil {
+				c.prepare(root)
+			}
+			before := tree(t, root)
+			code, _, stderr := paperclipd(t, root, c.args...)
+			if code != int(c.code) || !strings.Contains(stderr, c.says) {
+				t.Errorf("exit %d, want %d; it says %q", code, c.code, stderr)
+			}
+			if strings.Contains(stderr, "goroutine") {
+				t.Error("it shows a stack trace")
+			}
+			after := tree(t, root)
+			delete(after, filepath.Join(root, "var/lib/paperclip/identity.key")) // made at the first start
+			if !maps.Equal(before, after) {
+				t.Error("a file was changed")
+			}
+		})
+	}
+}
+
+func file(path, text string) func(string) {
+	return func(root string) { _ = os.WriteFile(filepath.Join(root, path), []byte(text), 0o600) }
+}
+
+// halfState is an accepted reset whose record is damaged in both copies.
+func halfState(root string) {
+	for _, name := range []string{"journal.open", "journal.a", "journal.b"} {
+		file("var/lib/paperclip/"+name, "rubbish\n")(root)
+	}
+}
+
+// A mistake in the configuration keeps core from starting, not the doors.
+func TestRecoverGoesOnWithoutTheConfiguration(t *testing.T) {
+	root := newRootFolder(t)
+	file("etc/paperclip/paperclip.toml", "nonsense")(root)
+	if code, _, stderr := paperclipd(t, root, "recover"); code != 0 {
+		t.Errorf("exit %d: %s", code, stderr)
+	}
+}
+
+func TestPlan(t *testing.T) {
+	root := newRootFolder(t)
+	before := tree(t, root)
+	code, stdout, stderr := paperclipd(t, root, "plan", "--administrator", "anna", "--json")
+	var p reset.Plan
+	if err := json.Unmarshal([]byte(stdout), &p); err != nil || code != 0 {
+		t.Fatalf("exit %d: %v, %s", code, err, stderr)
+	}
+	if p.Device != "cellar" || p.Administrator != "anna" || len(p.Changes) != 1 || p.Changes[0].ID != "E1" {
+		t.Errorf("%+v", p)
+	}
+	if code, stdout, _ := paperclipd(t, root, "plan", "--scope", "network"); code != 0 || !strings.Contains(stdout, "Not covered") {
+		t.Errorf("exit %d: %s", code, stdout)
+	}
+	if code, stdout, _ := paperclipd(t, root, "plan", "--mode", "medium", "--json"); code != 2 || !strings.Contains(stdout, `"id": "usage"`) {
+		t.Errorf("with --json a problem is the one document: exit %d: %s", code, stdout)
+	}
+	if !maps.Equal(before, tree(t, root)) {
+		t.Error("a plan changed a file")
+	}
+}
+
+func TestDoctor(t *testing.T) {
+	root := newRootFolder(t)
+	code, stdout, _ := paperclipd(t, root, "doctor", "--json")
+	var got struct {
+		Checks []struct {
+			ID string `json:"id"`
+			OK bool   `json:"ok"`
+		} `json:"checks"`
+	}
+	if err := json.Unmarshal([]byte(stdout), &got); err != nil || code != 1 || len(got.Checks) < 6 {
+		t.Errorf("exit %d: %v %s", code, err, stdout)
+	}
+	if code, stdout, stderr := paperclipd(t, root, "doctor"); code != 1 || !strings.Contains(stdout, "WRONG  core") || stderr != "" {
+		t.Errorf("exit %d: %s%s", code, stdout, stderr)
+	}
+}
+
+// The two processes, with the socket between them: front serves what core says,
+// and root reads the status.
+func TestCoreAndFront(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("core's socket lets in root, so this needs root")
+	}
+	root := newRootFolder(t)
+	port := freePort(t)
+	write(t, filepath.Join(root, "etc/paperclip/ports.toml"), fmt.Sprintf("http = %d\nhttps = %d\n", freePort(t), port))
+	ctx, cancel := context.WithCancel(t.Context())
+	var both sync.WaitGroup
+	for _, command := range []string{"front", "core"} { // in either order
+		both.Go(func() {
+			var log bytes.Buffer
+			if code := run(ctx, []string{"--root", root, command}, io.Discard, &log); code != 0 {
+				t.Errorf("%s: exit %d: %s", command, code, &log)
+			}
+		})
+	}
+	defer both.Wait()
+	defer cancel()
+	transport := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}
+	defer transport.CloseIdleConnections()
+	device := ask(t, &http.Client{Transport: transport, Timeout: 5 * time.Second}, fmt.Sprintf("https://127.0.0.1:%d%s", port, deviceapi.PathDevice))
+	if device.Name != "cellar" || !device.Ready || device.Claim.Open {
+		t.Errorf("%+v", device)
+	}
+	code, stdout, stderr := paperclipd(t, root, "status", "--json")
+	var got struct{ Status core.Status }
+	if err := json.Unmarshal([]byte(stdout), &got); err != nil || code != 0 || got.Status.Device.KeyID != device.KeyID {
+		t.Errorf("exit %d: %v %s%s", code, err, stdout, stderr)
+	}
+	if code, stdout, _ := paperclipd(t, root, "status"); code != 0 || !strings.Contains(stdout, "none is open") {
+		t.Errorf("exit %d: %s", code, stdout)
+	}
+	if code, stdout, _ := paperclipd(t, root, "receipts"); code != 0 || !strings.Contains(stdout, "no receipt") {
+		t.Errorf("exit %d: %s", code, stdout)
+	}
+	if code, stdout, _ := paperclipd(t, root, "doctor"); !strings.Contains(stdout, "ok     core") {
+		t.Errorf("exit %d: %s", code, stdout)
+	}
+}
+
+// ask gets the device as soon as it answers.
+func ask(t *testing.T, c *http.Client, url string) (d deviceapi.Device) {
+	t.Helper()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		r, err := c.Get(url)
+		if err == nil {
+			err = deviceapi.DecodeStrict(r.Body, deviceapi.MaxBody, &d)
+			_ = r.Body.Close()
+			if err == nil {
+				return d
+			}
+		}
+		select {
+		case <-tick.C:
+		case <-t.Context().Done():
+			t.Fatal(err)
+		}
+	}
+}
+
+func freePort(t *testing.T) int {
+	t.Helper()
+	ln, err := net.Listen("tcp", ":0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	return ln.Addr().(*net.TCPAddr).Port
+}
+
+// Front talks to strangers: never as root.
+func TestFrontIsNotRoot(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("checks what root is told")
+	}
+	var out, errs bytes.Buffer
+	if code := run(t.Context(), []string{"front"}, &out, &errs); code != 2 || !strings.Contains(errs.String(), "does not run as root") {
+		t.Errorf("exit %d: %s", code, &errs)
+	}
+}
+
+// The marks that a trace of system calls is compared with.
+func TestTraceHook(t *testing.T) {
+	t.Setenv("PAPERCLIP_TRACE_OPS", "1")
+	var w bytes.Buffer
+	hook := traceHook(&w)
+	if err := hook.Around("shadow.persist.rename", func() error { w.WriteString("rename\n"); return nil }); err != nil {
+		t.Fatal(err)
+	}
+	if want := "paperclip-op before shadow.persist.rename\nrename\npaperclip-op after shadow.persist.rename\n"; w.String() != want {
+		t.Errorf("%q", w.String())
+	}
+	t.Setenv("PAPERCLIP_TRACE_OPS", "")
+	if traceHook(&w) != nil {
+		t.Error("it traces unasked")
+	}
+}
