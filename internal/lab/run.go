@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"sync"
+	"time"
 
 	"github.com/paperclip-nas/paperclip/internal/device/announcer"
 	"github.com/paperclip-nas/paperclip/internal/device/core"
@@ -55,7 +56,7 @@ func (n *NAS) startNative(ctx context.Context, ended *sync.WaitGroup) error {
 	}
 	listen := netip.AddrPortFrom(n.addr, 0).String()
 	f := front.New(front.Config{
-		Dial: func(ctx context.Context) (net.Conn, error) {
+		Dial: func(context.Context) (net.Conn, error) { // its context is for dialling alone
 			mine, theirs := net.Pipe()
 			ended.Go(func() { _ = c.Serve(ctx, mine) })
 			return theirs, nil
@@ -75,11 +76,16 @@ func (n *NAS) startNative(ctx context.Context, ended *sync.WaitGroup) error {
 	case <-f.Ready():
 		return multicast.wait(ctx)
 	case err := <-failed:
-		return errors.Join(err, ctx.Err())
+		return errors.Join(errors.New("a part of it ended at once"), err)
 	case <-ctx.Done():
 		return ctx.Err()
+	case <-time.After(startTimeout):
+		return errors.New("it does not get ready")
 	}
 }
+
+// startTimeout is how long a virtual NAS may take to answer; it takes a moment.
+const startTimeout = time.Minute
 
 // mdnsPort answers mDNS questions on a port of the NAS's own.
 type mdnsPort struct {
@@ -174,7 +180,7 @@ func (n *NAS) startSynology(ctx context.Context, ended *sync.WaitGroup) error {
 func (n *NAS) findhostReply(querier netip.Addr) findhost.Reply {
 	id, ready, static := n.model.identity, uint32(nas.Ready), false
 	return findhost.Reply{
-		Type: findhost.Response, Status: &ready, Name: id.Name, Model: id.Model,
+		Type: findhost.TypeResponse, Status: &ready, Name: id.Name, Model: id.Model,
 		Platform: "synology_geminilake_920+", OSName: id.OS, Version: n.model.version,
 		Build: number(n.model.build), Update: number(n.model.update), Serial: id.Serial,
 		Address: n.addr, Netmask: netip.AddrFrom4([4]byte{255, 0, 0, 0}), Querier: querier, DHCP: &static,

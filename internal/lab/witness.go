@@ -26,10 +26,10 @@ func (n *NAS) Witness() *Witness { return &Witness{n} }
 
 var _ rescue.Witness = (*Witness)(nil)
 
-// memory is what a witness keeps between before and after: in a file, so that
+// recollection is what a witness keeps between before and after: in a file, so that
 // a rescue that is resumed is witnessed too. Its passwords open virtual NAS
 // only.
-type memory struct {
+type recollection struct {
 	Passwords map[string]string `json:"passwords"`
 	Files     map[string]entry  `json:"files"`
 }
@@ -42,7 +42,7 @@ func (w *Witness) Before(ctx context.Context, device string) error {
 	if device != w.nas.Name() {
 		return fmt.Errorf("the witness stands beside %s, not %s", w.nas.Name(), device)
 	}
-	m := memory{Passwords: map[string]string{}}
+	m := recollection{Passwords: map[string]string{}}
 	for _, a := range w.nas.store.Running().Settings.Accounts {
 		password := access.NewSecret("forgotten " + rand.Text())
 		if err := w.nas.store.SetPassword(a.Name, password); err != nil {
@@ -73,7 +73,7 @@ func (w *Witness) After(_ context.Context, _, administrator string) (rescue.Evid
 	if err != nil {
 		return rescue.Evidence{}, err
 	}
-	var m memory
+	var m recollection
 	if err := json.Unmarshal(raw, &m); err != nil {
 		return rescue.Evidence{}, err
 	}

@@ -94,6 +94,7 @@ type Core struct {
 
 	// Below: Run's goroutine only.
 	ctx        context.Context
+	edges      chan panel.Edge // nil without a button
 	recogniser *button.Recogniser
 	claim      *access.Claim
 	claimID    string
@@ -175,7 +176,7 @@ func (c *Core) Run(ctx context.Context) error {
 	defer c.speaker.wait()
 	c.network = keepNetwork(ctx, c.cfg.Network, c.cfg.Log, c.networkChanged)
 	defer c.network.wait()
-	edges, lost := c.watchButton(ctx)
+	lost := c.watchButton(ctx)
 	c.ready = true
 	c.recogniser.SetReady(true)
 	close(c.started)
@@ -184,8 +185,9 @@ func (c *Core) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case f := <-c.calls:
+			c.tick()
 			f()
-		case e := <-edges:
+		case e := <-c.edges:
 			c.edge(e)
 		case err := <-lost:
 			c.cfg.Log.Error("the reset button cannot be read any more", "error", err)
@@ -196,17 +198,18 @@ func (c *Core) Run(ctx context.Context) error {
 	}
 }
 
-func (c *Core) watchButton(ctx context.Context) (<-chan panel.Edge, <-chan error) {
-	edges, lost := make(chan panel.Edge), make(chan error, 1)
+func (c *Core) watchButton(ctx context.Context) (lost chan error) {
 	if c.cfg.Panel.Button == nil {
-		return nil, nil
+		return nil
 	}
+	lost = make(chan error, 1)
+	c.edges = make(chan panel.Edge)
 	go func() {
-		if err := c.cfg.Panel.Button.Edges(ctx, edges); err != nil && ctx.Err() == nil {
+		if err := c.cfg.Panel.Button.Edges(ctx, c.edges); err != nil && ctx.Err() == nil {
 			lost <- err
 		}
 	}()
-	return edges, lost
+	return lost
 }
 
 // nextDeadline is when something happens by itself, if anything does.
@@ -232,10 +235,25 @@ func (c *Core) nextDeadline() <-chan time.Time {
 	return c.cfg.Clock.After(max(wait, 0))
 }
 
-func (c *Core) passTime() {
+// tick brings the recogniser up to now. Edges that wait come first: they are
+// older than now.
+func (c *Core) tick() {
+	for {
+		select {
+		case e := <-c.edges:
+			c.edge(e)
+			continue
+		default:
+		}
+		break
+	}
 	if c.cfg.Panel.Button != nil {
 		c.signals(c.recogniser.Tick(c.cfg.Panel.Button.Now()))
 	}
+}
+
+func (c *Core) passTime() {
+	c.tick()
 	now := c.cfg.Clock.Monotonic()
 	if c.claim.Lapsed(now) {
 		c.endClaim(access.Lapse, "the window is over")
