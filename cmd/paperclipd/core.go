@@ -14,6 +14,7 @@ import (
 	"github.com/paperclip-nas/paperclip/internal/device/config"
 	"github.com/paperclip-nas/paperclip/internal/device/core"
 	"github.com/paperclip-nas/paperclip/internal/device/service"
+	"github.com/paperclip-nas/paperclip/internal/device/sessions"
 	"github.com/paperclip-nas/paperclip/internal/domain/access"
 )
 
@@ -46,6 +47,7 @@ func runCore(ctx context.Context, m *machine, o *options) (err error) {
 	}
 	cc := m.core(cfg)
 	cc.Panel, cc.Profile, cc.Accounts, cc.Ports = panel, cfg.Panel.Profile.Profile(), m.shadow(cfg), m.ports
+	cc.Sessions = sessions.Ender{Runner: m.runner}
 	cc.Rules = access.DefaultRules()
 	cc.Rules.Window = cfg.Claim.Window.Duration()
 	if m.root == "" && cfg.Network.ClaimNetwork {

@@ -4,6 +4,8 @@ package main
 
 import (
 	"context"
+	"errors"
+	"io/fs"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -29,7 +31,11 @@ func runFront(ctx context.Context, m *machine, o *options) error {
 		return catalog.New("usage", "paperclipd front talks to strangers and does not run as root: its unit runs it as the user "+frontUser+".")
 	}
 	cfg, err := config.Load(m.fs, o.config)
-	if err != nil {
+	switch {
+	case errors.Is(err, fs.ErrPermission): // an owner may keep it from others, and front needs little of it
+		m.log.Warn("going on without the configuration", "error", err)
+		cfg = config.Default()
+	case err != nil:
 		return err
 	}
 	room := &room{virtual: cfg.Network.VirtualCards, clock: m.clock}
