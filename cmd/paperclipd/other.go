@@ -1,6 +1,5 @@
 //go:build !linux
 
-// Paperclipd runs on Linux alone.
 package main
 
 import (
