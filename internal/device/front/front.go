@@ -82,7 +82,7 @@ const (
 	dialTimeout = 10 * time.Second
 	retryLeast  = 200 * time.Millisecond
 	retryMost   = 5 * time.Second
-	lookAgain   = 10 * time.Second // for a port that was in use, and for new interfaces
+	lookAgain   = 10 * time.Second // at a port that was in use, new interfaces, the certificate's age
 )
 
 // New returns a Front that does nothing before Run.
@@ -162,11 +162,10 @@ func (f *Front) connected(ctx context.Context) (served bool, err error) {
 	}
 	defer client.Close()
 	defer f.lose()
-	renew, err := f.certify(ctx, client)
-	if err != nil {
+	if err := f.certify(ctx, client); err != nil {
 		return false, err
 	}
-	due, look := f.cfg.Clock.After(renew), f.cfg.Clock.After(lookAgain)
+	look := f.cfg.Clock.After(lookAgain)
 	for {
 		select {
 		case <-ctx.Done():
@@ -178,14 +177,13 @@ func (f *Front) connected(ctx context.Context) (served bool, err error) {
 			if err := f.learn(ctx, client, s); err != nil {
 				return true, err
 			}
-		case <-due:
-			if renew, err = f.certify(ctx, client); err != nil {
-				return true, err
-			}
-			due = f.cfg.Clock.After(renew)
-			continue
 		case <-look:
 			look = f.cfg.Clock.After(lookAgain)
+			if f.cert.Load().stale(f.cfg.Clock.Now()) {
+				if err := f.certify(ctx, client); err != nil {
+					return true, err
+				}
+			}
 		}
 		if err := f.follow(); err != nil {
 			return true, err

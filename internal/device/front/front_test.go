@@ -13,6 +13,7 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -284,39 +285,57 @@ func TestPortInUse(t *testing.T) {
 	}
 }
 
-// The TLS key is replaced in time, but never under an open claim, which is
-// bound to it.
+// The TLS key is replaced in time, and when the clock jumps, but never under an
+// open claim, which is bound to it.
 func TestRenewal(t *testing.T) {
-	for _, open := range []bool{false, true} {
-		core := newFakeCore(t, open)
-		clk := &stepClock{now: time.Now(), waits: make(chan chan time.Time, 64)}
+	for name, c := range map[string]struct {
+		open    bool
+		passes  time.Duration
+		renewed bool
+	}{
+		"too early":          {false, 15 * time.Hour, false},
+		"in time":            {false, 17 * time.Hour, true},
+		"the clock was late": {false, 3 * 365 * 24 * time.Hour, true},
+		"the clock was fast": {false, -3 * time.Hour, true},
+		"under a claim":      {true, 17 * time.Hour, true},
+	} {
+		core := newFakeCore(t, c.open)
+		clk := &stepClock{looks: make(chan chan time.Time, 1)}
 		f := start(t, core, func(c *Config) { c.Clock = clk })
 		before := f.leaf()
-		clk.fire(16 * time.Hour)
-		until(t, func() bool { core.mu.Lock(); defer core.mu.Unlock(); return len(core.leaves) >= 2 })
-		until(t, func() bool { return f.cert.Load().tls.Leaf != nil && (open || !bytes.Equal(f.leaf(), before)) })
-		if open && !bytes.Equal(f.leaf(), before) {
-			t.Error("the key was replaced under an open claim")
+		clk.pass(c.passes)
+		(<-clk.looks) <- time.Time{}
+		again := <-clk.looks // it looked, and waits to look again
+		again <- time.Time{}
+		<-clk.looks // whatever the first look led to is done
+		if changed := !bytes.Equal(f.leaf(), before); changed != (c.renewed && !c.open) {
+			t.Errorf("%s: the key was replaced: %t", name, changed)
 		}
+		core.mu.Lock()
+		if asked := len(core.leaves); (asked > 1) != c.renewed {
+			t.Errorf("%s: core was asked %d times", name, asked)
+		}
+		core.mu.Unlock()
 	}
 }
 
-// stepClock fires the waits of 10 hours and more when it is told to.
+// stepClock stands still until it is moved, and hands out the waits for a look
+// around.
 type stepClock struct {
-	now   time.Time
-	waits chan chan time.Time
+	looks chan chan time.Time
+	moved atomic.Int64
 }
 
-func (c *stepClock) Now() time.Time           { return c.now }
+func (c *stepClock) pass(d time.Duration)     { c.moved.Store(int64(d)) }
+func (c *stepClock) Now() time.Time           { return time.Now().Add(time.Duration(c.moved.Load())) }
 func (c *stepClock) Monotonic() time.Duration { return 0 }
 func (c *stepClock) After(d time.Duration) <-chan time.Time {
 	ch := make(chan time.Time, 1)
-	if d > 10*time.Hour {
-		c.waits <- ch
+	if d == lookAgain {
+		c.looks <- ch
 	}
 	return ch
 }
-func (c *stepClock) fire(time.Duration) { (<-c.waits) <- c.now }
 
 // A flood of sign-ins: core has at most two at once and few in all, the
 // flooder is told to wait, and another kind of request still gets through.
