@@ -108,7 +108,11 @@ func (p *Plan) add(e nas.Effect, s nas.Settings, administrator string) {
 	}
 	p.Changes = append(p.Changes, Change{ID: e, Setting: e.Setting(), From: before, To: after})
 	p.Losses = append(p.Losses, losses(e, s)...)
-	p.Interrupts = append(p.Interrupts, interrupts(e)...)
+	for _, i := range interrupts(e) {
+		if !slices.Contains(p.Interrupts, i) {
+			p.Interrupts = append(p.Interrupts, i)
+		}
+	}
 }
 
 // Describe puts the part of the settings that effect e is about into words.
@@ -251,7 +255,7 @@ func interrupts(e nas.Effect) []string {
 	case nas.E3:
 		return []string{"this NAS's own management pages"}
 	case nas.E4, nas.E5, nas.E6, nas.E7:
-		return []string{"everything that uses the network, while " + e.Setting() + " change"}
+		return []string{"everything that uses the network, for some seconds"}
 	case nas.E12:
 		return []string{"access to encrypted folders, until their passphrase is typed"}
 	}
@@ -259,7 +263,7 @@ func interrupts(e nas.Effect) []string {
 }
 
 func keeps(r Request, s nas.Settings) []string {
-	out := []string{"every file on every volume: no reset writes to a volume (D6)"}
+	out := []string{"every file on every volume: no reset writes to a volume"}
 	if others := otherAccounts(s, r.Administrator); len(others) > 0 {
 		out = append(out, "the accounts and passwords of "+strings.Join(others, ", "))
 	} else {
