@@ -449,9 +449,12 @@ func doPresence(ctx context.Context, r *run) error {
 	return r.remember(keys.Claimed)
 }
 
+// verifyPresence looks for a while: the half of the device that answers hears
+// of it from the other a moment later.
 func verifyPresence(ctx context.Context, r *run) (bool, error) {
-	info, err := r.device.Info(ctx)
-	return err == nil && info.Claim.Open && !info.Claim.CodeNeeded, err
+	ctx, cancel := context.WithTimeout(ctx, lookTime)
+	defer cancel()
+	return r.watch(ctx, func(c deviceapi.Claim) bool { return c.Open && !c.CodeNeeded }), nil
 }
 
 func needPresence(r *run) error {
