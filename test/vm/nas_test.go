@@ -195,7 +195,7 @@ func (n *nas) watchAddresses(t *testing.T, ctx context.Context) func() string {
 // network is all of the NAS's network that a claim must leave as it was.
 func (n *nas) network(t *testing.T, ctx context.Context) string {
 	t.Helper()
-	return n.shell(t, ctx, `ip -o link | sed 's/ qlen.*//'; ip -o address; ip route; ip -6 route; nft list ruleset; ls /run/systemd/network 2>/dev/null`)
+	return n.shell(t, ctx, `ip -o link | sed 's/ qlen.*//'; ip -o address; ip rule; ip -6 rule; ip route show table all; ip -6 route show table all; nft list ruleset; ls /run/systemd/network 2>/dev/null`)
 }
 
 // claimGone waits until a claim's interface is away.

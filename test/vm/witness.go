@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"time"
 )
 
 // Verdict is what a real server said to a password.
@@ -71,6 +72,21 @@ func writeSecret(dir, pattern, content string) (string, error) {
 // Reachable says whether an address answers a ping from a place of the LAN.
 func (l *LAN) Reachable(ctx context.Context, from Place, address string) bool {
 	return l.Command(ctx, from, "ping", "-c", "1", "-W", "2", address).Run() == nil
+}
+
+// Connects waits until a TCP port answers from a place of the LAN.
+func (l *LAN) Connects(ctx context.Context, from Place, address, port string) error {
+	for {
+		out, err := l.Command(ctx, from, "timeout", "3", "bash", "-c", "exec 3<>/dev/tcp/"+address+"/"+port).CombinedOutput()
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%s port %s from %s: %w: %s", address, port, from, ctx.Err(), out)
+		case <-time.After(200 * time.Millisecond):
+		}
+	}
 }
 
 // Rescue is a run of `paperclip rescue` on the owner's computer, and where it leaves what it says.
