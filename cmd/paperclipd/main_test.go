@@ -15,6 +15,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -277,6 +278,23 @@ func TestFrontIsNotRoot(t *testing.T) {
 	var out, errs bytes.Buffer
 	if code := run(t.Context(), []string{"front"}, &out, &errs); code != 2 || !strings.Contains(errs.String(), "does not run as root") {
 		t.Errorf("exit %d: %s", code, &errs)
+	}
+}
+
+// A claim is let in on the ports of now and on those that a reset goes back to.
+func TestClaimPorts(t *testing.T) {
+	root := newRootFolder(t)
+	m := newMachine(&options{root: root}, io.Discard)
+	for text, want := range map[string][]uint16{
+		"":                              {5000, 5001},
+		"http = 8080\nhttps = 5001\n":   {8080, 5001, 5000},
+		"http = 80\nhttps = 443\n":      {80, 443, 5000, 5001},
+		"http = \"not even a number\"\n": {5000, 5001},
+	} {
+		write(t, filepath.Join(root, "etc/paperclip/ports.toml"), text)
+		if got := m.claimPorts(); !slices.Equal(got, want) {
+			t.Errorf("%q: %v, want %v", text, got, want)
+		}
 	}
 }
 
