@@ -286,9 +286,9 @@ func TestClaimPorts(t *testing.T) {
 	root := newRootFolder(t)
 	m := newMachine(&options{root: root}, io.Discard)
 	for text, want := range map[string][]uint16{
-		"":                              {5000, 5001},
-		"http = 8080\nhttps = 5001\n":   {8080, 5001, 5000},
-		"http = 80\nhttps = 443\n":      {80, 443, 5000, 5001},
+		"":                               {5000, 5001},
+		"http = 8080\nhttps = 5001\n":    {8080, 5001, 5000},
+		"http = 80\nhttps = 443\n":       {80, 443, 5000, 5001},
 		"http = \"not even a number\"\n": {5000, 5001},
 	} {
 		write(t, filepath.Join(root, "etc/paperclip/ports.toml"), text)

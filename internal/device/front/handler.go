@@ -74,7 +74,10 @@ func (h *handler) answer(w http.ResponseWriter, r *http.Request, v visitor) erro
 	if !web.KnownHost(r.Host, hostNames(view.device)...) {
 		return catalog.New("unknown_host")
 	}
-	route, problem := find(h.table, r.Method, r.RequestURI)
+	route, problem, allow := find(h.table, r.Method, r.RequestURI)
+	if allow != "" {
+		w.Header().Set("Allow", allow)
+	}
 	if problem != "" {
 		return catalog.New(problem)
 	}

@@ -40,7 +40,7 @@ func pageStates(f *Front) map[string]view {
 func TestPage(t *testing.T) {
 	f := New(Config{OnLink: func(_, remote netip.AddrPort) bool { return remote.Addr().Is4() && remote.Addr().As4()[0] == 192 }})
 	says := map[string]string{
-		"calm": "Nobody has held", "code": "beeps a code", "press": "short press on the button takes", "proved": "has typed its code",
+		"calm": "Nothing is going on", "code": "beeps a code", "press": "short press on the button takes", "proved": "has typed its code",
 		"busy": "A reset is under way", "away": "not running just now", "starting": "not running just now",
 	}
 	folder := t.ArtifactDir()

@@ -113,23 +113,27 @@ func (r route) refuse(v visitor, open bool) catalog.ID {
 }
 
 // find looks a path up as it was sent: nothing is decoded, cleaned or folded,
-// so no second spelling of a path exists.
-func find(table []route, method, requestURI string) (r route, problem catalog.ID) {
+// so no second spelling of a path exists. Where the path exists for other
+// methods, allow lists them.
+func find(table []route, method, requestURI string) (r route, problem catalog.ID, allow string) {
 	path, _, _ := strings.Cut(requestURI, "?")
 	if method == http.MethodHead {
 		method = http.MethodGet
 	}
-	problem = "no_such_page"
+	var methods []string
 	for _, r := range table {
 		if r.path != path {
 			continue
 		}
 		if r.method == method {
-			return r, ""
+			return r, "", ""
 		}
-		problem = "wrong_method"
+		methods = append(methods, r.method)
 	}
-	return route{}, problem
+	if len(methods) > 0 {
+		return route{}, "wrong_method", strings.Join(methods, ", ")
+	}
+	return route{}, "no_such_page", ""
 }
 
 // statusOf is the HTTP status of a problem.

@@ -162,6 +162,22 @@ func TestHosts(t *testing.T) {
 	}
 }
 
+func TestMethods(t *testing.T) {
+	f := New(Config{})
+	for _, c := range []struct {
+		method, path string
+		status       int
+		allow        string
+	}{
+		{"HEAD", "/", 200, ""}, {"POST", "/", 405, "GET"}, {"GET", deviceapi.PathSignIn, 405, "POST"}, {"OPTIONS", deviceapi.PathClaimPake, 405, "POST"},
+		{"DELETE", deviceapi.PathDevice, 405, "GET"}, {"GET", "/favicon.ico", 404, ""}, {"GET", "/api/v1/settings", 404, ""},
+	} {
+		if w := request(f.handler, c.method, c.path, "", "192.168.1.20", nil); w.Code != c.status || w.Header().Get("Allow") != c.allow {
+			t.Errorf("%s %s: %d, allows %q", c.method, c.path, w.Code, w.Header().Get("Allow"))
+		}
+	}
+}
+
 // X20: no second spelling of a path is answered.
 func FuzzPaths(f *testing.F) {
 	for _, p := range []string{
@@ -178,7 +194,7 @@ func FuzzPaths(f *testing.F) {
 	f.Fuzz(func(t *testing.T, target string) {
 		path, _, _ := strings.Cut(target, "?")
 		for _, method := range []string{"GET", "POST", "HEAD", "PUT", "", "CONNECT"} {
-			if _, problem := find(routes(), method, target); problem == "" && !exact[path] {
+			if _, problem, _ := find(routes(), method, target); problem == "" && !exact[path] {
 				t.Errorf("%s %q is answered", method, target)
 			}
 		}
