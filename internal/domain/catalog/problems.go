@@ -88,6 +88,7 @@ func ownerProblems() []Problem {
 		{ID: "commit_unknown", Exit: Refused, Text: "The NAS did not take over the plan before the interruption.", Meaning: "Its settings are as they were.", WhatToDo: "Press the button again."},
 		{ID: "not_a_device", Exit: Failed, Text: "What answers at %s is not a NAS with Paperclip.", Meaning: "Nothing secret was sent.", WhatToDo: "Run `paperclip find`, or check the address."},
 		{ID: "clock_wrong", Exit: Refused, Text: "The clocks of this computer and of the NAS are too far apart.", Meaning: "The certificate of the NAS is not for the time that it is here, so no password was sent.", WhatToDo: "Set the clock of whichever is wrong."},
+		{ID: "model_unknown", Exit: NotFound, Text: "Nothing is known about %s yet.", WhatToDo: "`paperclip model` lists what is known."},
 		{ID: "file_unusable", Exit: WrongUse, Text: "The file cannot be used: %s.", Meaning: "Nothing was done."},
 	}
 }

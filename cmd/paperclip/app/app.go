@@ -1,0 +1,158 @@
+// Package app is the command line of paperclip: flags in, exit status out, one
+// command a file. It wires the owner's packages and the lab together, and
+// decides nothing that they decide.
+//
+// What a program reads goes to stdout: with --json exactly one document, also
+// when the command fails. What people read goes to stderr then, and to stdout
+// without --json. Nothing prompts unless stdin is a terminal.
+package app
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"github.com/paperclip-nas/paperclip/internal/domain/catalog"
+	"github.com/paperclip-nas/paperclip/internal/lab"
+	"github.com/paperclip-nas/paperclip/internal/owner/terminal"
+	"github.com/paperclip-nas/paperclip/internal/x/clock"
+	"github.com/paperclip-nas/paperclip/internal/x/opfs"
+)
+
+// Environment is what one run of the program is given.
+type Environment struct {
+	Args           []string
+	Stdin          io.Reader
+	Stdout, Stderr io.Writer
+	Getenv         func(string) string
+
+	// Lab is what a test changes about the lab; Dir and Speed are the flags'.
+	Lab lab.Options
+}
+
+// app is one run.
+type app struct {
+	env   Environment
+	fsys  opfs.FS
+	clock clock.Clock
+}
+
+// Main runs one command and returns the exit status (design.md, "The command
+// line").
+func Main(ctx context.Context, env Environment) int {
+	a := &app{env: env, fsys: opfs.OS(nil), clock: clock.System()}
+	root := a.root()
+	root.SetArgs(env.Args)
+	root.SetIn(env.Stdin)
+	root.SetOut(env.Stdout)
+	root.SetErr(env.Stderr)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return int(catalog.Done)
+	}
+	return int(a.failed(err))
+}
+
+func (a *app) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "paperclip",
+		Short: "Back into a NAS, with nothing lost",
+		Long: `Paperclip finds the NAS on your network and gets you back in when you are
+locked out. It changes nothing without showing you beforehand what, and it
+never touches your files.
+
+Exit status: 0 done, 1 failed, 2 wrong use, 3 not found, 4 refused,
+5 done in part or not verified.`,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          cobra.NoArgs,
+		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	root.CompletionOptions.DisableDefaultCmd = true
+	root.AddCommand(a.find(), a.plan(), a.rescue(), a.receipt(), a.model())
+	root.AddCommand(a.later()...)
+	return root
+}
+
+// failed says what went wrong and returns the exit status. An error that is no
+// problem of the catalogue comes from cobra: the command line was wrong.
+func (a *app) failed(err error) catalog.Exit {
+	if told, ok := errors.AsType[alreadyTold](err); ok {
+		return told.exit
+	}
+	p, ok := errors.AsType[catalog.Problem](err)
+	if !ok {
+		p = catalog.New("usage", err.Error())
+	}
+	if slices.Contains(a.env.Args, "--json") {
+		_ = a.print(struct {
+			Problem catalog.Problem `json:"problem"`
+		}{p})
+	}
+	a.explain(p)
+	return p.Exit
+}
+
+// explain tells a person.
+func (a *app) explain(p catalog.Problem) {
+	fmt.Fprintln(a.env.Stderr, p.Text)
+	for _, more := range []string{p.Meaning, p.WhatToDo} {
+		if more != "" {
+			fmt.Fprintln(a.env.Stderr, more)
+		}
+	}
+}
+
+// alreadyTold is an exit status whose reason is printed already.
+type alreadyTold struct{ exit catalog.Exit }
+
+func (alreadyTold) Error() string { return "" }
+
+// told prints the problem for people, its document being on stdout already.
+func (a *app) told(err error) error {
+	p := catalog.AsProblem(err)
+	a.explain(p)
+	return alreadyTold{p.Exit}
+}
+
+// run makes a command's function one whose every error is a problem.
+func run(f func(ctx context.Context, args []string) error) func(*cobra.Command, []string) error {
+	return func(c *cobra.Command, args []string) error {
+		err := f(c.Context(), args)
+		if _, told := errors.AsType[alreadyTold](err); err == nil || told {
+			return err
+		}
+		if c.Context().Err() != nil && !errors.Is(err, catalog.New("interrupted")) {
+			err = catalog.New("interrupted").Because(err)
+		}
+		return catalog.AsProblem(err)
+	}
+}
+
+// print writes the one document of --json.
+func (a *app) print(v any) error {
+	e := json.NewEncoder(a.env.Stdout)
+	e.SetIndent("", "  ")
+	e.SetEscapeHTML(false)
+	return e.Encode(v)
+}
+
+// people is where people read.
+func (a *app) people(asJSON bool) io.Writer {
+	if asJSON {
+		return a.env.Stderr
+	}
+	return a.env.Stdout
+}
+
+// tty is the terminal that the program may ask at, if there is one.
+func (a *app) tty() (*os.File, bool) {
+	f, ok := a.env.Stdin.(*os.File)
+	return f, ok && terminal.Is(f)
+}

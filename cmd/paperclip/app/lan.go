@@ -1,0 +1,233 @@
+package app
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"net/netip"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/paperclip-nas/paperclip/internal/domain/catalog"
+	"github.com/paperclip-nas/paperclip/internal/domain/nas"
+	"github.com/paperclip-nas/paperclip/internal/lab"
+	"github.com/paperclip-nas/paperclip/internal/owner/discover"
+	"github.com/paperclip-nas/paperclip/internal/owner/driver/native"
+	"github.com/paperclip-nas/paperclip/internal/owner/keys"
+	"github.com/paperclip-nas/paperclip/internal/owner/rescue"
+	"github.com/paperclip-nas/paperclip/internal/protocol/identity"
+	"github.com/paperclip-nas/paperclip/internal/x/printable"
+)
+
+// lan is the network that a command works on: the real one, or the lab's rack,
+// through the same sources.
+type lan struct {
+	home string // the folder of keys and rescues
+	keys *keys.Store
+	rack *lab.Rack // nil on a real network
+	stop func()
+	app  *app
+}
+
+// labFlags are the switch that puts the lab in place of the real network.
+type labFlags struct {
+	on    bool
+	dir   string
+	speed int
+}
+
+func (f *labFlags) add(fs *pflag.FlagSet) {
+	fs.BoolVar(&f.on, "lab", false, "use a rack of virtual NAS on this computer; TARGET names one of them")
+	fs.StringVar(&f.dir, "lab-dir", "", "the folder in which the rack is kept")
+	fs.IntVar(&f.speed, "speed", 0, "how much faster than real time the rack's buttons and beeps are")
+}
+
+// open opens the network. speed is used where the flag gives none; 0 is the
+// lab's own.
+func (a *app) open(ctx context.Context, f labFlags, speed int) (*lan, error) {
+	if !f.on {
+		home, err := a.home()
+		if err != nil {
+			return nil, err
+		}
+		k, err := a.openKeys(home)
+		return &lan{home: home, keys: k, app: a}, err
+	}
+	if f.speed < 0 || f.speed > 100 {
+		return nil, catalog.New("usage", "--speed is from 1 to 100.")
+	}
+	o := a.env.Lab
+	o.Dir, o.Speed = a.labHome(f.dir), f.speed
+	if o.Speed == 0 {
+		o.Speed = speed
+	}
+	home := filepath.Join(o.Dir, "owner")
+	k, err := a.openKeys(home)
+	if err != nil {
+		return nil, err
+	}
+	// The rack outlives an interruption, so that leave can be taken of its NAS;
+	// only its start does not.
+	own, stop := context.WithCancel(context.WithoutCancel(ctx))
+	started := context.AfterFunc(ctx, stop)
+	rack, err := lab.Start(own, o)
+	if !started() && err == nil {
+		err = errors.Join(ctx.Err(), rack.Close())
+	}
+	if err != nil {
+		stop()
+		return nil, err
+	}
+	return &lan{home: home, keys: k, rack: rack, app: a, stop: stop}, nil
+}
+
+func (l *lan) close() {
+	if l.rack != nil {
+		_ = l.rack.Close()
+		l.stop()
+	}
+}
+
+// sources are the ways of finding that were asked for; nil is all there are.
+// Targets are asked beside the whole network.
+func (l *lan) sources(via []string, targets []netip.Addr) []discover.Source {
+	want := func(names ...string) bool {
+		return len(via) == 0 || slices.ContainsFunc(names, func(n string) bool { return slices.Contains(via, n) })
+	}
+	var out []discover.Source
+	if want("findhost") {
+		if l.rack != nil {
+			out = append(out, discover.NewFindhost(l.rack.Findhost()...))
+		} else {
+			out = append(out, discover.NewFindhost(ports(targets, 9999)...))
+		}
+	}
+	if want("mdns", "native") {
+		if l.rack != nil {
+			out = append(out, discover.NewMDNS(l.rack.MDNS()...))
+		} else {
+			out = append(out, discover.NewMDNS(ports(targets, 5353)...))
+		}
+	}
+	return out
+}
+
+func ports(addrs []netip.Addr, port uint16) []netip.AddrPort {
+	var out []netip.AddrPort
+	for _, a := range addrs {
+		out = append(out, netip.AddrPortFrom(a, port))
+	}
+	return out
+}
+
+// meet connects to a device by its own API.
+func (l *lan) meet(ctx context.Context, at []netip.AddrPort, pin keys.Pin) (*native.Device, error) {
+	return native.Meet(ctx, at, pin, native.Options{Clock: l.app.clock, Rand: rand.Reader})
+}
+
+// verify looks at the live key of a device that announces one, and compares it
+// with what is remembered.
+func (l *lan) verify(ctx context.Context, d *discover.Device) {
+	if !d.Native() || !d.API().IsValid() {
+		return
+	}
+	met, err := l.meet(ctx, api(*d), keys.Pin{})
+	if err != nil {
+		return
+	}
+	pub := met.PublicKey()
+	d.Verified = discover.Verified(l.keys.Judge(pub, keys.Hints{Name: d.Name, MACs: d.MACs, KeyID: d.KeyID}))
+	l.describe(ctx, met, d)
+	d.Facts = append(d.Facts, discover.Fact{Field: "key_id", Value: identity.KeyID(pub), Source: "native", Trust: discover.Proved})
+	if known, ok := l.keys.Lookup(pub); ok {
+		was := discover.Was{Name: known.Name, Addresses: []netip.Addr{}}
+		if at, err := netip.ParseAddrPort(known.Address); err == nil {
+			was.Addresses = append(was.Addresses, at.Addr())
+		}
+		d.Was = &was
+	}
+}
+
+// describe fills in what the device says over its own API and did not announce.
+func (l *lan) describe(ctx context.Context, met *native.Device, d *discover.Device) {
+	info, err := met.Info(ctx)
+	if err != nil {
+		return
+	}
+	status := nas.StartingServices
+	if info.Ready {
+		status = nas.Ready
+	}
+	d.Status, d.StatusText = status.ID(), status.String()
+	d.Facts = append(d.Facts, discover.Fact{Field: "status", Value: status.ID(), Source: "native", Trust: discover.Proved})
+	if d.Model == "" && info.Model != "" {
+		d.Model = printable.Clean(info.Model)
+		d.Facts = append(d.Facts, discover.Fact{Field: "model", Value: d.Model, Source: "native", Trust: discover.Hint})
+	}
+}
+
+// api lists where a device's API may answer, the best address first.
+func api(d discover.Device) []netip.AddrPort {
+	var out []netip.AddrPort
+	for _, addr := range d.Addresses {
+		if d.HTTPSPort != 0 {
+			out = append(out, netip.AddrPortFrom(addr, uint16(d.HTTPSPort)))
+		}
+	}
+	return out
+}
+
+// finder is discovery as a rescue asks for it.
+type finder struct {
+	lan  *lan
+	wait time.Duration
+}
+
+// Find implements rescue.Finder. A typed address at which nothing answered a
+// search is believed to be a NAS's: it may be where no broadcast reaches (F5).
+func (f finder) Find(ctx context.Context, target string) ([]rescue.NAS, error) {
+	o := discover.Options{Wait: f.wait}
+	addr, addrErr := netip.ParseAddr(target)
+	var targets []netip.Addr
+	if target != "" {
+		o.Enough = func(devices []discover.Device) bool {
+			_, err := discover.Match(devices, target)
+			return err == nil
+		}
+		if addrErr == nil {
+			targets = append(targets, addr)
+		}
+	}
+	res, err := discover.Find(ctx, f.lan.sources(nil, targets), o)
+	if err != nil && len(res.Devices) == 0 {
+		return nil, err
+	}
+	devices := res.Devices
+	if target != "" {
+		d, err := discover.Match(devices, target)
+		switch {
+		case err == nil:
+			devices = []discover.Device{d}
+		case addrErr == nil && catalog.ExitOf(err) == catalog.NotFound && f.lan.rack == nil:
+			return []rescue.NAS{{Address: target, At: []netip.AddrPort{netip.AddrPortFrom(addr, 5001)}, Native: true}}, nil
+		default:
+			return nil, err
+		}
+	}
+	var out []rescue.NAS
+	for _, d := range devices {
+		out = append(out, toRescue(d))
+	}
+	return out, nil
+}
+
+func toRescue(d discover.Device) rescue.NAS {
+	n := rescue.NAS{Name: d.Name, Vendor: d.Vendor, Model: d.Model, Serial: d.Serial, MACs: d.MACs, KeyID: d.KeyID, At: api(d), Native: d.Native()}
+	if len(d.Addresses) > 0 {
+		n.Address = d.Addresses[0].String()
+	}
+	return n
+}

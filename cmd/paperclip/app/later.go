@@ -1,0 +1,30 @@
+package app
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+
+	"github.com/paperclip-nas/paperclip/internal/domain/catalog"
+)
+
+// later are the commands of design.md that are not built in this version. They
+// say so and do nothing.
+func (a *app) later() []*cobra.Command {
+	var out []*cobra.Command
+	for _, c := range []struct{ use, short, what string }{
+		{"check TARGET", "See whether a NAS is ready for the next lock-out", "checking a NAS"},
+		{"snapshot TARGET", "Take a sealed copy of a NAS's settings", "taking a snapshot"},
+		{"restore TARGET [FILE]", "Put a snapshot's settings back", "restoring a snapshot"},
+		{"web", "Open the assistant in the browser", "the web assistant"},
+		{"lab", "Run a rack of virtual NAS with the web assistant", "the lab as a server (use --lab with find, plan and rescue)"},
+	} {
+		cmd := &cobra.Command{
+			Use: c.use, Short: c.short + " (not yet)",
+			RunE: run(func(context.Context, []string) error { return catalog.New("not_yet", c.what) }),
+		}
+		cmd.FParseErrWhitelist.UnknownFlags = true
+		out = append(out, cmd)
+	}
+	return out
+}

@@ -1,0 +1,175 @@
+package app
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"time"
+
+	"github.com/paperclip-nas/paperclip/internal/domain/access"
+	"github.com/paperclip-nas/paperclip/internal/domain/catalog"
+	"github.com/paperclip-nas/paperclip/internal/lab"
+	"github.com/paperclip-nas/paperclip/internal/owner/rescue"
+	"github.com/paperclip-nas/paperclip/internal/owner/terminal"
+	"github.com/paperclip-nas/paperclip/internal/x/atomicfile"
+	"github.com/paperclip-nas/paperclip/internal/x/clock"
+)
+
+// person is who the rescue asks: at the terminal if there is one, else nobody;
+// in the lab a robot presses and hears. What the flags give is not asked.
+func (a *app) person(l *lan, o rescueOptions) rescue.Person {
+	g := rescue.Given{Yes: o.yes}
+	switch {
+	case o.passwordFile != "":
+		read := func() (access.Secret, error) { return readPassword(o.passwordFile) }
+		g.NewPassword, g.Password = read, read
+	case o.passwordOut != "":
+		g.NewPassword = func() (access.Secret, error) { return a.generateInto(o.passwordOut) }
+		g.Password = func() (access.Secret, error) { return readPassword(o.passwordOut) }
+	case o.yes && l.rack != nil:
+		g.NewPassword = rescue.Generated
+	}
+	var code func() (access.Code, bool, error)
+	if o.codeFile != "" {
+		code = rescue.CodeFile(func() ([]byte, error) {
+			data, err := readBounded(o.codeFile, 256)
+			if err != nil && !errors.Is(err, fs.ErrNotExist) {
+				err = catalog.New("file_unusable", reason(err)).Because(err)
+			}
+			return data, err
+		}, fs.ErrNotExist)
+	}
+	nobody := rescue.Unattended{Code: code, Clock: a.clock, Say: func(e rescue.Event) { a.log(e) }}
+	tty, ok := a.tty()
+	switch {
+	case o.yes && l.rack != nil && o.codeFile == "":
+		g.Person = robots{Unattended: nobody, hands: &hands{rack: l.rack}}
+	case !ok || o.yes && o.codeFile != "":
+		g.Person = nobody
+	case l.rack != nil:
+		g.Person = terminal.New(tty, a.people(o.json), clock.Faster(a.clock, max(o.lab.speed, 1)), &hands{rack: l.rack})
+	default:
+		g.Person = terminal.New(tty, a.people(o.json), a.clock, nil)
+	}
+	return g
+}
+
+// log writes progress for people who watch a program.
+func (a *app) log(e rescue.Event) {
+	switch e.Kind {
+	case rescue.StepStarted, rescue.Note:
+		fmt.Fprintln(a.env.Stderr, e.Text)
+	case rescue.StepFailed:
+		fmt.Fprintln(a.env.Stderr, "  "+e.Text)
+	case rescue.StepDone:
+		fmt.Fprintf(a.env.Stderr, "  done, %d ms\n", e.Elapsed.Milliseconds())
+	}
+}
+
+// hands are the robots that stand before the lab's NAS, each made when its NAS
+// is first pressed or listened to.
+type hands struct {
+	rack   *lab.Rack
+	robots map[string]*lab.Robot
+}
+
+func (h *hands) robot(device string) (*lab.Robot, error) {
+	if r, ok := h.robots[device]; ok {
+		return r, nil
+	}
+	n, ok := h.rack.Named(device)
+	if !ok {
+		return nil, catalog.New("target_unknown", device)
+	}
+	if h.robots == nil {
+		h.robots = map[string]*lab.Robot{}
+	}
+	h.robots[device] = n.Robot(nil)
+	return h.robots[device], nil
+}
+
+func (h *hands) Press(ctx context.Context, p rescue.Press) error {
+	r, err := h.robot(p.Device)
+	if err != nil {
+		return err
+	}
+	return r.Press(ctx, p)
+}
+
+func (h *hands) Hear(ctx context.Context, q rescue.Hear) (access.Code, error) {
+	r, err := h.robot(q.Device)
+	if err != nil {
+		return access.Code{}, err
+	}
+	return r.Hear(ctx, q)
+}
+
+// robots press and hear in the lab, and leave choices to what was given.
+type robots struct {
+	rescue.Unattended
+	hands *hands
+}
+
+func (r robots) Press(ctx context.Context, p rescue.Press) error { return r.hands.Press(ctx, p) }
+func (r robots) Hear(ctx context.Context, h rescue.Hear) (access.Code, error) {
+	return r.hands.Hear(ctx, h)
+}
+
+// witness asks the lab's witness beside the NAS that is meant.
+type witness struct{ rack *lab.Rack }
+
+func (w witness) Before(ctx context.Context, device string) error {
+	n, ok := w.rack.Named(device)
+	if !ok {
+		return catalog.New("target_unknown", device)
+	}
+	return n.Witness().Before(ctx, device)
+}
+
+func (w witness) After(ctx context.Context, device, administrator string) (rescue.Evidence, error) {
+	n, ok := w.rack.Named(device)
+	if !ok {
+		return rescue.Evidence{}, catalog.New("target_unknown", device)
+	}
+	return n.Witness().After(ctx, device, administrator)
+}
+
+// readPassword reads a file's first line, without its line break. Anything else
+// in it is part of the password, blanks included.
+func readPassword(name string) (access.Secret, error) {
+	data, err := readBounded(name, 4096)
+	if err != nil {
+		return access.Secret{}, catalog.New("file_unusable", reason(err)).Because(err)
+	}
+	data = bytes.TrimSuffix(bytes.TrimSuffix(data, []byte("\n")), []byte("\r"))
+	return access.NewSecret(string(data)), nil
+}
+
+// generateInto makes a password and keeps it in a file before it is used, so
+// that it is there whatever happens next. A file that is there already, with
+// the password of an earlier rescue perhaps, is set aside and not overwritten.
+func (a *app) generateInto(name string) (access.Secret, error) {
+	p, err := rescue.Generated()
+	if err != nil {
+		return p, err
+	}
+	unusable := func(err error) error { return catalog.New("file_unusable", reason(err)).Because(err) }
+	if _, err := a.fsys.Lstat(name); err == nil {
+		aside := name + "." + time.Now().UTC().Format("20060102T150405.000Z")
+		if err := a.fsys.Rename("password.aside", name, aside); err != nil {
+			return p, unusable(err)
+		}
+	}
+	path, err := filepath.Abs(name)
+	if err != nil {
+		return p, unusable(err)
+	}
+	err = atomicfile.Replace(a.fsys, "password.write", path, []byte(p.Reveal()+"\n"), atomicfile.Options{Mode: 0o600, Enforce: true})
+	if err != nil {
+		return p, unusable(err)
+	}
+	return p, nil
+}

@@ -1,0 +1,166 @@
+package app
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/paperclip-nas/paperclip/internal/domain/catalog"
+	"github.com/paperclip-nas/paperclip/internal/domain/reset"
+	"github.com/paperclip-nas/paperclip/internal/owner/discover"
+	"github.com/paperclip-nas/paperclip/internal/owner/keys"
+	"github.com/paperclip-nas/paperclip/internal/owner/rescue"
+
+	"net/netip"
+)
+
+type rescueOptions struct {
+	lab           labFlags
+	json, yes     bool
+	resume        string
+	scope         string
+	administrator string
+	acceptKey     string
+	passwordFile  string
+	passwordOut   string
+	codeFile      string
+	wait          time.Duration
+}
+
+// rescue gets somebody back in.
+func (a *app) rescue() *cobra.Command {
+	var o rescueOptions
+	c := &cobra.Command{
+		Use:   "rescue [TARGET]",
+		Short: "Get back into a NAS that you are locked out of",
+		Long: `Rescue guides you from locked out to signed in: find the NAS, hold its reset
+button, type the code that it beeps, see what will change, accept it, set a new
+password, and see that it works. It can be interrupted and resumed at any time;
+what the NAS has accepted it finishes by itself.
+
+TARGET is a name, an address, a MAC or a serial number. With --yes nothing is
+asked: give --password-file or --password-out, and --code-file.`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: run(func(ctx context.Context, args []string) error { return a.runRescue(ctx, o, args) }),
+	}
+	o.lab.add(c.Flags())
+	f := c.Flags()
+	f.BoolVar(&o.json, "json", false, "print one JSON document at the end")
+	f.BoolVar(&o.yes, "yes", false, "accept the plan, and ask nothing")
+	f.StringVar(&o.resume, "resume", "", "go on with an interrupted rescue: its `ID`")
+	f.StringVar(&o.scope, "scope", "", "what is set back: credentials, network or all")
+	f.StringVar(&o.administrator, "administrator", "", "whose password is set anew")
+	f.StringVar(&o.acceptKey, "accept-key", "", "take a NAS's new key in place of the remembered one: the `KEYID` that its console shows")
+	f.StringVar(&o.passwordFile, "password-file", "", "take the new password from a `FILE`")
+	f.StringVar(&o.passwordOut, "password-out", "", "generate the new password and write it to a `FILE`")
+	f.StringVar(&o.codeFile, "code-file", "", "wait for a `FILE` with the code that the NAS beeps")
+	f.DurationVar(&o.wait, "wait", discover.DefaultWait, "how long to look for the NAS")
+	return c
+}
+
+func (a *app) runRescue(ctx context.Context, o rescueOptions, args []string) error {
+	req, err := a.checkRescue(o, args)
+	if err != nil {
+		return err
+	}
+	speed := 0 // the robot's
+	if _, tty := a.tty(); tty && !o.yes {
+		speed = 1 // a person's
+	}
+	l, err := a.open(ctx, o.lab, speed)
+	if err != nil {
+		return err
+	}
+	defer l.close()
+	cfg := rescue.Config{
+		Person: a.person(l, o), Finder: finder{lan: l, wait: o.wait}, Keys: l.keys,
+		Meet: func(ctx context.Context, at []netip.AddrPort, pin keys.Pin) (rescue.Device, error) {
+			d, err := l.meet(ctx, at, pin)
+			if err != nil {
+				return nil, err
+			}
+			return d, nil
+		},
+		FS: a.fsys, Dir: filepath.Join(l.home, "rescues"), Clock: a.clock, Rand: rand.Reader,
+	}
+	if l.rack != nil {
+		cfg.Witness, cfg.Poll, cfg.Again = witness{l.rack}, 100*time.Millisecond, "paperclip rescue --lab --resume"
+	}
+	var res rescue.Result
+	if o.resume != "" {
+		res, err = rescue.Resume(ctx, cfg, o.resume, req)
+	} else {
+		res, err = rescue.Start(ctx, cfg, req)
+	}
+	return a.report(o, res, err)
+}
+
+// report prints the result. A rescue that ended early has none: its problem is
+// the document, with the id to resume by in what to do.
+func (a *app) report(o rescueOptions, res rescue.Result, err error) error {
+	exit := catalog.ExitOf(err)
+	if exit != catalog.Done && exit != catalog.InPart {
+		return err
+	}
+	if !o.json {
+		a.summarise(o, res, err)
+	} else if perr := a.print(res); perr != nil {
+		return perr
+	}
+	if err != nil {
+		return a.told(err)
+	}
+	return nil
+}
+
+func (a *app) summarise(o rescueOptions, res rescue.Result, err error) {
+	say := func(format string, args ...any) { fmt.Fprintf(a.env.Stdout, format+"\n", args...) }
+	say("")
+	if err == nil {
+		say("You are back in: %s on %s, at %s.", res.Administrator, res.Device, res.AddressAfter)
+	}
+	if d := res.Data; d != nil {
+		say("Compared %d files (%d bytes): %d changed.", d.Files, d.Bytes, d.Changed)
+	}
+	if o.passwordOut != "" {
+		say("The new password is in %s.", o.passwordOut)
+	}
+	if res.Receipt != "" {
+		say("The receipt is in %s; check it with: paperclip receipt verify %s", res.Receipt, res.Receipt)
+	}
+	for _, n := range res.NotDone {
+		say("Not done: %s.", n)
+	}
+}
+
+// checkRescue judges the flags before anything is looked for.
+func (a *app) checkRescue(o rescueOptions, args []string) (rescue.Request, error) {
+	req := rescue.Request{Scope: reset.Scope(o.scope), Administrator: o.administrator, AcceptKey: o.acceptKey}
+	if len(args) > 0 {
+		req.Target = args[0]
+	}
+	if _, err := reset.ParseScope(o.scope); err != nil {
+		return req, catalog.New("usage", "The "+err.Error()+".")
+	}
+	_, tty := a.tty()
+	given := o.passwordFile != "" || o.passwordOut != ""
+	switch {
+	case o.resume != "" && len(args) > 0:
+		return req, catalog.New("usage", "--resume knows its NAS; give no TARGET.")
+	case o.passwordFile != "" && o.passwordOut != "":
+		return req, catalog.New("usage", "Give --password-file or --password-out, not both.")
+	case o.wait <= 0 || o.wait > time.Hour:
+		return req, catalog.New("usage", "--wait is from a moment to an hour, as in 12s.")
+	case !tty && !o.yes:
+		return req, catalog.New("no_terminal", "Run it in a terminal; or give --yes, with --password-file or --password-out, and --code-file.")
+	case o.yes && !o.lab.on && !given && reset.SetsPassword(reset.Soft, req.Scope):
+		return req, catalog.New("no_terminal", "With --yes give --password-file FILE or --password-out FILE.")
+	case o.yes && !o.lab.on && o.codeFile == "" && !tty:
+		return req, catalog.New("no_terminal", "With --yes give --code-file FILE: the code that the NAS beeps is to be written there.")
+	}
+	return req, nil
+}
