@@ -4,27 +4,25 @@ import (
 	"context"
 	"mime"
 	"net/http"
-	"time"
 
 	"github.com/paperclip-nas/paperclip/internal/domain/catalog"
 	"github.com/paperclip-nas/paperclip/internal/protocol/corewire"
 	"github.com/paperclip-nas/paperclip/internal/protocol/deviceapi"
 )
 
-// device is what anybody may know, as of now.
-func (f *Front) device() (deviceapi.Device, error) {
-	v := f.view.Load()
-	if v.client == nil {
-		return deviceapi.Device{}, catalog.New("core_unreachable")
+// device is what anybody may know, asked of core anew: whoever has just proved
+// presence must find it so.
+func (f *Front) device(ctx context.Context) (d deviceapi.Device, err error) {
+	client := f.view.Load().client
+	if client == nil {
+		return d, catalog.New("core_unreachable")
 	}
-	d := v.device
-	passed := int((f.cfg.Clock.Monotonic() - v.at) / time.Second)
-	d.Claim.ClosesInSeconds = max(d.Claim.ClosesInSeconds-passed, 0)
-	return d, nil
+	err = client.Read(ctx, corewire.ReadDevice, &d)
+	return d, err
 }
 
-func (f *Front) answerDevice(w http.ResponseWriter, _ *http.Request, _ visitor) error {
-	d, err := f.device()
+func (f *Front) answerDevice(w http.ResponseWriter, r *http.Request, _ visitor) error {
+	d, err := f.device(r.Context())
 	if err != nil {
 		return err
 	}

@@ -162,6 +162,30 @@ func TestOffLink(t *testing.T) {
 	}
 }
 
+// A claim that has just opened, or was just proved, is so at once, although the
+// news of it comes later.
+func TestNewsThatIsLate(t *testing.T) {
+	core := newFakeCore(t, false)
+	f := start(t, core, nil)
+	_, at := f.Addresses()
+	c := visitorClient(t)
+	if status, body := post(t, c, at, deviceapi.PathClaimSession, deviceapi.SessionRequest{}); status != 403 || !strings.Contains(body, "claim_closed") {
+		t.Errorf("without a claim: %d %s", status, body)
+	}
+	core.mu.Lock()
+	core.state = stateOf(true) // and no word of it
+	core.mu.Unlock()
+	if _, body, _ := get(t, c, "https://"+at.String()+deviceapi.PathDevice); !strings.Contains(body, `"open":true`) {
+		t.Errorf("the device says %s", body)
+	}
+	if status, body := post(t, c, at, deviceapi.PathClaimSession, deviceapi.SessionRequest{}); status != 200 {
+		t.Errorf("with a claim: %d %s", status, body)
+	}
+	if n := len(core.got()); n != 1 {
+		t.Errorf("core heard of %d claim steps", n)
+	}
+}
+
 func TestCoreGoesAndComesBack(t *testing.T) {
 	core := newFakeCore(t, true)
 	up := make(chan struct{}, 1)

@@ -44,7 +44,7 @@ type handler struct {
 func newHandler(f *Front, table []route) http.Handler {
 	now := f.cfg.Clock.Monotonic
 	h := &handler{front: f, table: table, cross: http.NewCrossOriginProtection(), bounds: map[load]bounds{
-		loadRead:   newBounds(rate{perSecond: 20, burst: 60}, 8, 32, now),
+		loadRead:   newBounds(rate{perSecond: 20, burst: 60}, 4, corewire.MaxInFlight/4, now),
 		loadClaim:  newBounds(rate{perSecond: 20, burst: 60}, 2, corewire.MaxInFlight/2, now),
 		loadSignIn: newBounds(rate{perSecond: 1, burst: 10}, 1, 2, now),
 	}}
@@ -67,43 +67,82 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (h *handler) answer(w http.ResponseWriter, r *http.Request, v visitor) error {
+	route, err := h.admit(w, r, v)
+	if err != nil {
+		return err
+	}
+	ctx, leave, err := h.enter(r.Context(), route.load, v.source)
+	if err != nil {
+		return err
+	}
+	defer leave()
+	if err := h.stillClosed(ctx, route, v); err != nil {
+		return err
+	}
+	return route.answer(h.front, w, r.WithContext(ctx), v)
+}
+
+// admit finds the route and asks its policy; only whether a claim is open is
+// left to be asked of core.
+func (h *handler) admit(w http.ResponseWriter, r *http.Request, v visitor) (route, error) {
 	if !v.local() {
-		return catalog.New("local_only")
+		return route{}, catalog.New("local_only")
 	}
 	view := h.front.view.Load()
 	if !web.KnownHost(r.Host, hostNames(view.device)...) {
-		return catalog.New("unknown_host")
+		return route{}, catalog.New("unknown_host")
 	}
 	route, problem, allow := find(h.table, r.Method, r.RequestURI)
 	if allow != "" {
 		w.Header().Set("Allow", allow)
 	}
-	if problem != "" {
-		return catalog.New(problem)
+	if problem == "" {
+		problem = route.refuse(v, view.state.Claim.Open)
 	}
-	if problem := route.refuse(v, view.state.Claim.Open); problem != "" {
-		if problem == "claim_closed" && view.client == nil {
-			problem = "core_unreachable"
-		}
-		return catalog.New(problem)
+	if problem != "" && problem != "claim_closed" {
+		return route, catalog.New(problem)
 	}
-	if err := h.cross.Check(r); err != nil {
-		return catalog.New("cross_site")
+	if h.cross.Check(r) != nil {
+		return route, catalog.New("cross_site")
 	}
-	b, ok := h.bounds[route.load]
-	if !ok || !b.rate.allow(v.source) || !b.each.enter(v.source) {
-		return catalog.New("too_fast")
+	return route, nil
+}
+
+// enter takes a place within the bounds of a load, until leave.
+func (h *handler) enter(ctx context.Context, l load, source netip.Addr) (_ context.Context, leave func(), err error) {
+	b, ok := h.bounds[l]
+	if !ok || !b.rate.allow(source) || !b.each.enter(source) {
+		return nil, nil, catalog.New("too_fast")
 	}
-	defer b.each.leave(v.source)
-	ctx, cancel := context.WithTimeout(r.Context(), callTimeout)
-	defer cancel()
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	select {
 	case b.slots <- struct{}{}:
-		defer func() { <-b.slots }()
 	case <-ctx.Done():
-		return catalog.New("too_fast")
+		cancel()
+		b.each.leave(source)
+		return nil, nil, catalog.New("too_fast")
 	}
-	return route.answer(h.front, w, r.WithContext(ctx), v)
+	return ctx, func() {
+		<-b.slots
+		cancel()
+		b.each.leave(source)
+	}, nil
+}
+
+// stillClosed refuses what only an open claim allows. Where none is known to be
+// open it asks core: the news of one may still be on its way.
+func (h *handler) stillClosed(ctx context.Context, r route, v visitor) error {
+	if r.refuse(v, h.front.view.Load().state.Claim.Open) == "" {
+		return nil
+	}
+	d, err := h.front.device(ctx)
+	if err != nil {
+		return err
+	}
+	if problem := r.refuse(v, d.Claim.Open); problem != "" {
+		return catalog.New(problem)
+	}
+	return nil
 }
 
 // visitor reads the connection, and nothing that a header says.

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/paperclip-nas/paperclip/internal/protocol/announce"
 	"github.com/paperclip-nas/paperclip/internal/protocol/deviceapi"
@@ -43,8 +44,9 @@ func (f *Front) answerPage(w http.ResponseWriter, r *http.Request, v visitor) er
 		p.Name = printable.Clean(view.device.Name)
 		p.Key = identity.Grouped(view.device.KeyID)
 	}
-	if d, err := f.device(); err == nil {
-		p.Claim, p.Busy, p.Closes = d.Claim, !d.Ready, inMinutes(d.Claim.ClosesInSeconds)
+	if !p.Away {
+		passed := int((f.cfg.Clock.Monotonic() - view.at) / time.Second)
+		p.Claim, p.Busy, p.Closes = view.device.Claim, !view.device.Ready, inMinutes(view.device.Claim.ClosesInSeconds-passed)
 	}
 	return f.look.Render(w, http.StatusOK, pageName, p)
 }

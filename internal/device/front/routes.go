@@ -53,7 +53,7 @@ type load int
 
 const (
 	loadRefused load = iota
-	loadRead         // answered from memory
+	loadRead         // costs core next to nothing
 	loadClaim        // costs core a little
 	loadSignIn       // costs core a password hash
 )

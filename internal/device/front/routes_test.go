@@ -169,8 +169,13 @@ func TestMethods(t *testing.T) {
 		status       int
 		allow        string
 	}{
-		{"HEAD", "/", 200, ""}, {"POST", "/", 405, "GET"}, {"GET", deviceapi.PathSignIn, 405, "POST"}, {"OPTIONS", deviceapi.PathClaimPake, 405, "POST"},
-		{"DELETE", deviceapi.PathDevice, 405, "GET"}, {"GET", "/favicon.ico", 404, ""}, {"GET", "/api/v1/settings", 404, ""},
+		{"HEAD", "/", 200, ""},
+		{"POST", "/", 405, "GET"},
+		{"GET", deviceapi.PathSignIn, 405, "POST"},
+		{"OPTIONS", deviceapi.PathClaimPake, 405, "POST"},
+		{"DELETE", deviceapi.PathDevice, 405, "GET"},
+		{"GET", "/favicon.ico", 404, ""},
+		{"GET", "/api/v1/settings", 404, ""},
 	} {
 		if w := request(f.handler, c.method, c.path, "", "192.168.1.20", nil); w.Code != c.status || w.Header().Get("Allow") != c.allow {
 			t.Errorf("%s %s: %d, allows %q", c.method, c.path, w.Code, w.Header().Get("Allow"))
