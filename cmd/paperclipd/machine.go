@@ -170,16 +170,25 @@ func (m *machine) dialCore(ctx context.Context) (net.Conn, error) {
 func (m *machine) read(ctx context.Context, what corewire.What, v any) error {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	conn, err := m.dialCore(ctx)
+	client, err := m.dial(ctx)
 	if err != nil {
 		return err
 	}
-	client, err := corewire.Dial(ctx, conn)
-	if err != nil {
-		return catalog.New("core_unreachable").Because(err)
-	}
 	defer client.Close()
 	return client.Read(ctx, what, v)
+}
+
+// dial connects to core as root on this device.
+func (m *machine) dial(ctx context.Context) (*corewire.Client, error) {
+	conn, err := m.dialCore(ctx)
+	if err != nil {
+		return nil, err
+	}
+	client, err := corewire.Dial(ctx, conn)
+	if err != nil {
+		return nil, catalog.New("core_unreachable").Because(err)
+	}
+	return client, nil
 }
 
 // supported refuses a system on which paperclipd was not tested.

@@ -31,7 +31,7 @@ import (
 func paperclipd(t *testing.T, root string, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
 	var out, errs bytes.Buffer
-	code = run(t.Context(), append([]string{"--root", root}, args...), &out, &errs)
+	code = run(t.Context(), append([]string{"--root", root}, args...), strings.NewReader(""), &out, &errs)
 	return code, out.String(), errs.String()
 }
 
@@ -101,7 +101,8 @@ func TestBadInput(t *testing.T) {
 		"mode":               {nil, []string{"plan", "--mode", "medium"}, catalog.WrongUse, "medium"},
 		"scope":              {nil, []string{"plan", "--scope", "everything"}, catalog.WrongUse, "everything"},
 		"administrator":      {nil, []string{"plan", "--administrator", "ben"}, catalog.Refused, "ben"},
-		"not yet: password":  {nil, []string{"reset-password", "anna"}, catalog.Failed, "Not yet"},
+		"no password":        {nil, []string{"reset-password", "anna"}, catalog.WrongUse, "standard input"},
+		"nobody named":       {nil, []string{"reset-password"}, catalog.WrongUse, "one account"},
 		"not yet: codes":     {nil, []string{"codes", "anna"}, catalog.Failed, "Not yet"},
 		"core is not there":  {nil, []string{"status"}, catalog.Failed, "does not answer"},
 		"no core: receipts":  {nil, []string{"receipts"}, catalog.Failed, "does not answer"},
@@ -209,7 +210,7 @@ func TestCoreAndFront(t *testing.T) {
 	for _, command := range []string{"front", "core"} { // in either order
 		both.Go(func() {
 			var log bytes.Buffer
-			if code := run(ctx, []string{"--root", root, command}, io.Discard, &log); code != 0 {
+			if code := run(ctx, []string{"--root", root, command}, strings.NewReader(""), io.Discard, &log); code != 0 {
 				t.Errorf("%s: exit %d: %s", command, code, &log)
 			}
 		})
@@ -234,6 +235,44 @@ func TestCoreAndFront(t *testing.T) {
 		t.Errorf("exit %d: %s", code, stdout)
 	}
 	if code, stdout, _ := paperclipd(t, root, "doctor"); !strings.Contains(stdout, "ok     core") {
+		t.Errorf("exit %d: %s", code, stdout)
+	}
+	resetPassword(t, root)
+}
+
+// resetPassword is A6: root sets an administrator's password by one command.
+func resetPassword(t *testing.T, root string) {
+	t.Helper()
+	shadow := filepath.Join(root, "etc/shadow")
+	before, err := os.ReadFile(shadow)
+	if err != nil {
+		t.Fatal(err)
+	}
+	type attempt struct {
+		user, password, says string
+		code                 catalog.Exit
+	}
+	for _, a := range []attempt{
+		{"anna", "short", "too short", catalog.Refused},
+		{"nobody", "violet tractor 9 gulls", "no administrator called nobody", catalog.Refused},
+	} {
+		var out, errs bytes.Buffer
+		if code := run(t.Context(), []string{"--root", root, "reset-password", a.user}, strings.NewReader(a.password+"\n"), &out, &errs); code != int(a.code) || !strings.Contains(errs.String(), a.says) {
+			t.Errorf("%s: exit %d: %s", a.user, code, &errs)
+		}
+		if after, err := os.ReadFile(shadow); err != nil || !bytes.Equal(before, after) {
+			t.Errorf("%s: a refused password changed the shadow file", a.user)
+		}
+	}
+	var out, errs bytes.Buffer
+	if code := run(t.Context(), []string{"--root", root, "reset-password", "anna"}, strings.NewReader("violet tractor 9 gulls\n"), &out, &errs); code != 0 || !strings.Contains(out.String(), "anna has a new password") {
+		t.Fatalf("exit %d: %s%s", code, &out, &errs)
+	}
+	after, err := os.ReadFile(shadow)
+	if err != nil || bytes.Equal(before, after) || !strings.HasPrefix(string(after), "root:*:20000:0:99999:7:::\nanna:$6$") {
+		t.Errorf("%v: %s", err, after)
+	}
+	if code, stdout, _ := paperclipd(t, root, "receipts"); code != 0 || strings.Contains(stdout, "no receipt") {
 		t.Errorf("exit %d: %s", code, stdout)
 	}
 }
@@ -276,7 +315,7 @@ func TestFrontIsNotRoot(t *testing.T) {
 		t.Skip("checks what root is told")
 	}
 	var out, errs bytes.Buffer
-	if code := run(t.Context(), []string{"front"}, &out, &errs); code != 2 || !strings.Contains(errs.String(), "does not run as root") {
+	if code := run(t.Context(), []string{"front"}, strings.NewReader(""), &out, &errs); code != 2 || !strings.Contains(errs.String(), "does not run as root") {
 		t.Errorf("exit %d: %s", code, &errs)
 	}
 }

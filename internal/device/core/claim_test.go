@@ -521,3 +521,45 @@ func TestLyingFrontGetsNothing(t *testing.T) {
 		same(t, "a lying front", before, d.everything())
 	})
 }
+
+// A6: root on the device sets a password by one command: the same transaction,
+// rules and receipt as a claim, and no front may ask for it.
+func TestConsoleSetsAPassword(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := start(t, nil)
+		ctx := context.Background()
+		mine, theirs := net.Pipe()
+		served := make(chan error, 1)
+		go func() { served <- d.core.ServeConsole(ctx, mine) }()
+		root, err := corewire.Dial(ctx, theirs)
+		if err != nil {
+			t.Fatal(err)
+		}
+		q := corewire.ResetRequest{Scope: reset.Credentials, Administrator: "anna", Password: access.NewSecret("short")}
+		if _, err := root.Reset(ctx, q); problem(err) != "password_short" {
+			t.Errorf("a short password: %v", err)
+		}
+		q.Administrator, q.Password = "ben", access.NewSecret(newPassword)
+		if _, err := root.Reset(ctx, q); problem(err) != "unknown_administrator" {
+			t.Errorf("somebody who is no administrator: %v", err)
+		}
+		q.Administrator = "anna"
+		p, err := root.Reset(ctx, q)
+		if err != nil || p.State != "committed" {
+			t.Fatalf("%v %+v", err, p)
+		}
+		if !d.accepts("anna", newPassword) || d.accepts("anna", oldPassword) {
+			t.Error("the password is not the new one")
+		}
+		if _, s, err := receipt.Verify(p.Receipt); err != nil || s.Claim != "" || s.Administrator != "anna" {
+			t.Errorf("the receipt: %v %+v", err, s)
+		}
+		root.Close()
+		<-served
+		before := d.everything()
+		if _, err := d.front.Reset(ctx, q); err == nil {
+			t.Error("a front may reset without a claim")
+		}
+		same(t, "a front that asks for a reset", before, d.everything())
+	})
+}

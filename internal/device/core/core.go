@@ -288,7 +288,7 @@ func (c *Core) Serve(ctx context.Context, conn net.Conn) error {
 // ServeConsole is Serve for root on the device itself, who may also read the
 // status and the receipts.
 func (c *Core) ServeConsole(ctx context.Context, conn net.Conn) error {
-	return corewire.Serve(ctx, conn, handler{c, true})
+	return corewire.Serve(ctx, conn, console{handler{c, true}})
 }
 
 func participants(adapters []setting.Adapter) []journal.Participant {

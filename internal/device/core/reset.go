@@ -24,6 +24,7 @@ type transaction struct {
 	state    string
 	steps    []deviceapi.StepState
 	finished bool
+	end      chan struct{} // closed when finished
 	problem  *catalog.Problem
 	receipt  []byte
 }
@@ -200,36 +201,53 @@ func (c *Core) commit(ctx context.Context, v *visit, q deviceapi.CommitCall) (de
 	if err != nil {
 		return deviceapi.CommitReply{}, err
 	}
-	steps, err := c.prepare(ctx, plan, q.NewPassword)
+	t, err := c.accept(ctx, plan, q.NewPassword, true, func() error {
+		return refuse(c.claim.Holds(c.cfg.Clock.Monotonic(), v.id))
+	})
 	if err != nil {
 		return deviceapi.CommitReply{}, err
+	}
+	return deviceapi.CommitReply{Transaction: t.id}, nil
+}
+
+// accept prepares a plan's steps, asks once more whether it may, writes the
+// record and begins. may runs in Run's goroutine, right before the record.
+// claimed says that it is the claimant who accepts.
+func (c *Core) accept(ctx context.Context, plan reset.Plan, password access.Secret, claimed bool, may func() error) (*transaction, error) {
+	steps, err := c.prepare(ctx, plan, password)
+	if err != nil {
+		return nil, err
 	}
 	raw, err := json.Marshal(plan)
 	if err != nil {
-		return deviceapi.CommitReply{}, err
+		return nil, err
 	}
-	return in(ctx, c, func() (deviceapi.CommitReply, error) {
-		if err := refuse(c.claim.Holds(c.cfg.Clock.Monotonic(), v.id)); err != nil {
-			return deviceapi.CommitReply{}, err
+	return in(ctx, c, func() (*transaction, error) {
+		if err := may(); err != nil {
+			return nil, err
 		}
-		if c.claim.State() == access.Accepted {
-			return deviceapi.CommitReply{}, catalog.New("busy")
+		if c.current != nil && !c.current.finished {
+			return nil, catalog.New("busy")
 		}
 		id, err := randomID(c.cfg.Rand)
 		if err != nil {
-			return deviceapi.CommitReply{}, err
+			return nil, err
 		}
 		record := journal.Record{
-			ID: id, Mode: plan.Mode, Scope: plan.Scope, Administrator: plan.Administrator, Claim: c.claimID,
+			ID: id, Mode: plan.Mode, Scope: plan.Scope, Administrator: plan.Administrator,
 			Plan: raw, PlanHash: plan.Hash(), Steps: steps, AcceptedAt: c.cfg.Clock.Now(),
 		}
-		if err := c.journal.Accept(record); err != nil {
-			return deviceapi.CommitReply{}, catalog.New("preflight_failed", "its journal could not be written").Because(err)
+		if claimed {
+			record.Claim = c.claimID
 		}
-		c.claim.Handle(access.Accept, c.cfg.Clock.Monotonic())
-		c.cfg.Log.Info("a plan is accepted", "claim", c.claimID, "transaction", id, "mode", string(plan.Mode), "scope", string(plan.Scope), "administrator", plan.Administrator)
-		c.begin(record)
-		return deviceapi.CommitReply{Transaction: id}, nil
+		if err := c.journal.Accept(record); err != nil {
+			return nil, catalog.New("preflight_failed", "its journal could not be written").Because(err)
+		}
+		if claimed {
+			c.claim.Handle(access.Accept, c.cfg.Clock.Monotonic())
+		}
+		c.cfg.Log.Info("a plan is accepted", "claim", record.Claim, "transaction", id, "mode", string(plan.Mode), "scope", string(plan.Scope), "administrator", plan.Administrator)
+		return c.begin(record), nil
 	})
 }
 
@@ -240,18 +258,26 @@ func (c *Core) accepted(ctx context.Context, q deviceapi.CommitCall) (reset.Plan
 	if err != nil {
 		return reset.Plan{}, err
 	}
+	return plan, c.judge(ctx, plan, q.NewPassword)
+}
+
+// judge refuses a new password that will not do, where the plan sets one.
+func (c *Core) judge(ctx context.Context, plan reset.Plan, password access.Secret) error {
 	if !reset.SetsPassword(plan.Mode, plan.Scope) {
-		return plan, nil
+		return nil
 	}
 	var s nas.Settings
 	if err := c.readSettings(ctx, &s); err != nil {
-		return reset.Plan{}, err
+		return err
 	}
-	a, _ := s.Account(q.Administrator)
-	if r := access.CheckPassword(q.NewPassword, a.SecondFactor, a.Name, c.cfg.Name); r != access.PasswordFits {
-		return reset.Plan{}, catalog.New(catalog.ID(r))
+	a, ok := s.Account(plan.Administrator)
+	if !ok {
+		return catalog.New("unknown_administrator", plan.Administrator)
 	}
-	return plan, nil
+	if r := access.CheckPassword(password, a.SecondFactor, a.Name, c.cfg.Name); r != access.PasswordFits {
+		return catalog.New(catalog.ID(r))
+	}
+	return nil
 }
 
 // planOfHash finds which of the few plans that a claim can have is meant. None
@@ -298,8 +324,8 @@ func (c *Core) prepare(ctx context.Context, plan reset.Plan, password access.Sec
 }
 
 // begin carries the record out in a goroutine of its own. Run's goroutine only.
-func (c *Core) begin(record journal.Record) {
-	t := &transaction{id: record.ID, state: string(journal.Accepted)}
+func (c *Core) begin(record journal.Record) *transaction {
+	t := &transaction{id: record.ID, state: string(journal.Accepted), end: make(chan struct{})}
 	for _, s := range record.Steps {
 		t.steps = append(t.steps, deviceapi.StepState{Name: s.Name, State: "waiting"})
 	}
@@ -311,6 +337,7 @@ func (c *Core) begin(record journal.Record) {
 		})
 		c.ended(t, &record, result, err)
 	}()
+	return t
 }
 
 func (t *transaction) note(e journal.Event) {
@@ -351,6 +378,7 @@ func (c *Core) ended(t *transaction, record *journal.Record, result journal.Resu
 	}
 	_ = c.do(c.ctx, func() error {
 		t.finished, t.problem, t.receipt = true, problem, file
+		close(t.end)
 		if result.State != "" {
 			t.state = string(result.State)
 		}
@@ -376,9 +404,13 @@ func (c *Core) progress(id string) (deviceapi.ProgressReply, error) {
 	if t == nil || t.id != id {
 		return deviceapi.ProgressReply{}, catalog.New("no_such_session")
 	}
+	return t.progress(), nil
+}
+
+func (t *transaction) progress() deviceapi.ProgressReply {
 	return deviceapi.ProgressReply{
 		State: t.state, Steps: slices.Clone(t.steps), Done: t.finished, Problem: t.problem, Receipt: t.receipt,
-	}, nil
+	}
 }
 
 // finishOpen brings a reset that was interrupted to its end, before anything

@@ -157,6 +157,10 @@ func parseCall(h Handler, m message) (call, error) {
 		return bind(m.Body, h.SignIn)
 	case KindRead:
 		return bind(m.Body, h.Read)
+	case KindReset:
+		if console, ok := h.(Console); ok {
+			return bind(m.Body, console.Reset)
+		}
 	}
 	return nil, violation("a request of a kind that is not known here")
 }

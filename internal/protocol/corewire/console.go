@@ -1,0 +1,61 @@
+package corewire
+
+import (
+	"context"
+	"encoding/json"
+
+	"github.com/paperclip-nas/paperclip/internal/domain/access"
+	"github.com/paperclip-nas/paperclip/internal/domain/reset"
+	"github.com/paperclip-nas/paperclip/internal/protocol/deviceapi"
+	"github.com/paperclip-nas/paperclip/internal/x/strictjson"
+)
+
+// KindReset asks for a transaction without a claim. Only root on the device may
+// send it: whoever has a root shell has proved more than a claim asks for (A6).
+const KindReset Kind = "reset"
+
+// Console is what a Handler offers to root on the device besides. A Handler
+// that is no Console closes the connection of whoever asks for it.
+type Console interface {
+	// Reset carries a plan out as it is now and returns when it has ended.
+	Reset(context.Context, ResetRequest) (deviceapi.ProgressReply, error)
+}
+
+// ResetRequest says what is to be set back. It marshals with the password as
+// [redacted]; only Client writes it.
+type ResetRequest struct {
+	Scope         reset.Scope
+	Administrator string
+	Password      access.Secret // empty where the scope sets none
+}
+
+type resetWire struct {
+	Scope         reset.Scope `json:"scope"`
+	Administrator string      `json:"administrator"`
+	Password      string      `json:"password"`
+}
+
+// MarshalJSON writes [redacted] for the password.
+func (r ResetRequest) MarshalJSON() ([]byte, error) {
+	return json.Marshal(resetWire{r.Scope, r.Administrator, r.Password.String()})
+}
+
+// UnmarshalJSON reads what Client writes.
+func (r *ResetRequest) UnmarshalJSON(data []byte) error {
+	var w resetWire
+	if err := strictjson.Unmarshal(data, &w); err != nil {
+		return err
+	}
+	*r = ResetRequest{w.Scope, w.Administrator, access.NewSecret(w.Password)}
+	return nil
+}
+
+// Reset asks for a transaction without a claim and waits until it has ended.
+func (c *Client) Reset(ctx context.Context, q ResetRequest) (r deviceapi.ProgressReply, err error) {
+	body, err := json.Marshal(resetWire{q.Scope, q.Administrator, q.Password.Reveal()})
+	if err != nil {
+		return r, err
+	}
+	err = c.call(ctx, KindReset, json.RawMessage(body), &r)
+	return r, err
+}
