@@ -1,0 +1,5 @@
+//go:build linux && !race
+
+package journal_test
+
+const raceDetector = false
