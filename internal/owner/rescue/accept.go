@@ -191,17 +191,11 @@ func doCommit(ctx context.Context, r *run) error {
 	if err := r.store.save(r.state); err != nil {
 		return err
 	}
-	call := deviceapi.CommitCall{PlanHash: r.accepted, Administrator: r.planCall().Administrator, NewPassword: r.password}
-	reply, err := r.device.Commit(ctx, call)
-	for n := 0; n < 3 && errors.Is(err, catalog.New("unreachable")) && ctx.Err() == nil; n++ {
-		r.lookAgain(ctx) // the same box again is answered, not done twice
-		_ = r.pause(ctx)
-		reply, err = r.device.Commit(ctx, call)
-	}
+	reply, err := r.handOver(ctx, deviceapi.CommitCall{PlanHash: r.accepted, Administrator: r.planCall().Administrator, NewPassword: r.password})
 	switch {
 	case err == nil:
 		r.state.Transaction = reply.Transaction
-	case unsure(err) || ctx.Err() != nil:
+	case unsure(err):
 		r.tell(Commit, "The NAS did not answer. It may have accepted the plan; that is looked at next.")
 	default:
 		r.state.Handed = false
@@ -210,9 +204,28 @@ func doCommit(ctx context.Context, r *run) error {
 	return nil
 }
 
+// handOver sends the commit, and the same box again while there is no answer:
+// a NAS answers a box that it had already, and does nothing twice. Once one
+// went unanswered, that the session is gone says nothing about what was done.
+func (r *run) handOver(ctx context.Context, call deviceapi.CommitCall) (reply deviceapi.CommitReply, err error) {
+	reply, err = r.device.Commit(ctx, call)
+	for n := 0; n < 3 && unsure(err) && ctx.Err() == nil; n++ {
+		first := err
+		r.lookAgain(ctx)
+		if r.pause(ctx) != nil {
+			break
+		}
+		reply, err = r.device.Commit(ctx, call)
+		if errors.Is(err, catalog.New("no_such_session")) || errors.Is(err, catalog.New("claim_closed")) {
+			return reply, first
+		}
+	}
+	return reply, err
+}
+
 // unsure tells whether an error leaves open what the NAS did.
 func unsure(err error) bool {
-	return errors.Is(err, catalog.New("unreachable")) || errors.Is(err, catalog.New("bad_message"))
+	return errors.Is(err, catalog.New("unreachable")) || errors.Is(err, catalog.New("bad_message")) || errors.Is(err, context.Canceled)
 }
 
 func verifyCommit(_ context.Context, r *run) (bool, error) { return r.state.Transaction != "", nil }

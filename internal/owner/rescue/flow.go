@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/paperclip-nas/paperclip/internal/domain/access"
@@ -68,14 +70,22 @@ func Resume(ctx context.Context, cfg Config, id string, req Request) (Result, er
 	if st.Step == Ended {
 		return st.result(r.store.path(id, receiptFile)), st.judge()
 	}
-	if s, ok := row(st.Step); ok && len(st.PublicKey) > 0 {
-		r.goOn = s.resume
-		if r.goOn == Find || r.goOn == Identify {
-			r.goOn = ""
-		}
-	}
+	r.goOn = st.goesOn()
 	r.state.Step = Find
 	return r.goThrough(ctx)
+}
+
+// goesOn is where a rescue goes on once its NAS was identified again; empty is
+// where the table goes by itself. What was never handed over is not followed.
+func (st State) goesOn() Name {
+	s, ok := row(st.Step)
+	switch {
+	case !ok || len(st.PublicKey) == 0 || s.resume == Find || s.resume == Identify:
+		return ""
+	case !st.Handed && slices.Index(Steps(), s.resume) > slices.Index(Steps(), PressIt):
+		return PressIt
+	}
+	return s.resume
 }
 
 func newRun(cfg Config, req Request) *run {
@@ -93,7 +103,7 @@ func (r *run) goThrough(ctx context.Context) (Result, error) {
 	at := r.state.Step
 	err := r.loop(ctx, &at)
 	if err != nil {
-		err = r.stopped(ctx, err)
+		err = r.inPart(ctx, r.stopped(ctx, err))
 	} else {
 		r.farewell(ctx)
 		err = r.state.judge()
@@ -151,6 +161,9 @@ func (r *run) step(ctx context.Context, s step) (Name, error) {
 	}
 	begun, wall := r.cfg.Clock.Monotonic(), r.cfg.Clock.Now().UTC()
 	r.cfg.Person.Tell(Event{Kind: StepStarted, Step: s.name, Text: s.text})
+	if ctx.Err() != nil {
+		return "", ctx.Err()
+	}
 	err := s.do(ctx, r)
 	verified := false
 	if err == nil {
@@ -187,6 +200,14 @@ func (r *run) stopped(ctx context.Context, err error) error {
 		return p.Because(err)
 	}
 	return err
+}
+
+// inPart makes an error after the reset was carried out one that says so.
+func (r *run) inPart(ctx context.Context, err error) error {
+	if !r.state.Committed || ctx.Err() != nil || catalog.ExitOf(err) == catalog.InPart {
+		return err
+	}
+	return catalog.New("not_verified", strings.TrimRight(catalog.AsProblem(err).Text, ".")).Because(err)
 }
 
 // farewell takes leave of the NAS. Before acceptance that closes the claim, so

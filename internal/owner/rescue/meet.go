@@ -117,11 +117,11 @@ func needNAS(r *run) error {
 	if r.nas.Native {
 		return nil
 	}
-	what := "rescuing " + describeNAS(r.nas) + " by itself"
+	p := catalog.New("not_yet", "rescuing "+describeNAS(r.nas)+" by itself")
 	if words := guided(r.nas.Vendor); words != "" {
-		what += ", by hand: " + words + " (`paperclip model " + r.nas.Vendor + "` has more). The program's own guidance"
+		p.WhatToDo = "By hand: " + words + " `paperclip model " + r.nas.Vendor + "` has more."
 	}
-	return catalog.New("not_yet", what)
+	return p
 }
 
 // doIdentify looks at the live key behind each address. The first that is

@@ -1,0 +1,390 @@
+package rescue
+
+import (
+	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"net/netip"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/paperclip-nas/paperclip/internal/domain/access"
+	"github.com/paperclip-nas/paperclip/internal/domain/catalog"
+	"github.com/paperclip-nas/paperclip/internal/domain/nas"
+	"github.com/paperclip-nas/paperclip/internal/domain/reset"
+	"github.com/paperclip-nas/paperclip/internal/owner/keys"
+	"github.com/paperclip-nas/paperclip/internal/protocol/deviceapi"
+	"github.com/paperclip-nas/paperclip/internal/protocol/identity"
+	"github.com/paperclip-nas/paperclip/internal/protocol/receipt"
+	"github.com/paperclip-nas/paperclip/internal/x/clock"
+	"github.com/paperclip-nas/paperclip/internal/x/opfs"
+)
+
+// box is a NAS as a rescue sees it, without any network: its rules are core's.
+type box struct {
+	mu       sync.Mutex
+	key      ed25519.PrivateKey
+	settings nas.Settings
+	password map[string]string
+	code     access.Code
+	at       netip.AddrPort
+
+	open, proved bool
+	holder       *link // who proved presence
+	transaction  string
+	receipt      []byte
+	busy         int // progress calls until it is done
+
+	commits, presses, signIns int
+
+	// what a test changes
+	movesTo      netip.AddrPort // its address after the commit
+	dropPassword bool
+	undo         bool
+	forge        bool
+	loseCommit   bool // the commit is carried out, and its reply lost, as is the session
+}
+
+func newBox(t testing.TB) *box {
+	t.Helper()
+	_, priv, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &box{
+		key: priv, at: netip.MustParseAddrPort("192.0.2.5:5001"), code: access.Code{3, 1, 6, 2},
+		password: map[string]string{"anna": oldPassword, "admin": "", "ben": "ben's own"},
+		settings: nas.Settings{
+			Accounts:   []nas.Account{{Name: "anna", Administrator: true, Enabled: true}, {Name: "admin", Administrator: true, BuiltIn: true}, {Name: "ben", Enabled: true}},
+			Interfaces: []nas.Interface{{Name: "eth0", Method: nas.Static, Addresses: []netip.Prefix{netip.MustParsePrefix("192.0.2.5/24")}}},
+			Ports:      &nas.Ports{HTTP: 8080, HTTPS: 5001},
+		},
+	}
+}
+
+func (b *box) pub() ed25519.PublicKey { return b.key.Public().(ed25519.PublicKey) }
+
+func (b *box) found() NAS {
+	return NAS{Name: "cellar", Vendor: "Paperclip", MACs: []string{"02:50:43:00:00:01"}, KeyID: identity.KeyID(b.pub()), Address: b.at.Addr().String(), At: []netip.AddrPort{b.at}, Native: true}
+}
+
+func (b *box) press(p Press) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.presses++
+	switch {
+	case p.Hold > 10*time.Second:
+		b.open, b.proved = false, false
+	case p.Beeps == 1:
+		b.open = true
+	}
+}
+
+// link is one connection to a box.
+type link struct {
+	b    *box
+	at   netip.AddrPort
+	pin  keys.Pin
+	dead bool // the program on this end was killed
+}
+
+var _ Device = (*link)(nil)
+
+func (b *box) meet(_ context.Context, at []netip.AddrPort, pin keys.Pin) (Device, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !slices.Contains(at, b.at) {
+		return nil, catalog.New("unreachable", "there")
+	}
+	if pin.Key != nil && !pin.Key.Equal(b.pub()) {
+		return nil, catalog.New("identity_mismatch")
+	}
+	pin.Key = b.pub()
+	return &link{b: b, at: b.at, pin: pin}, nil
+}
+
+func (l *link) PublicKey() ed25519.PublicKey { return l.pin.Key }
+func (l *link) Pin() keys.Pin                { return l.pin }
+func (l *link) Address() netip.AddrPort      { return l.at }
+func (l *link) Move(at []netip.AddrPort)     { l.at = at[0] }
+
+// reach locks the box, if it can be reached on this link.
+func (l *link) reach() (unlock func(), err error) {
+	l.b.mu.Lock()
+	if l.dead || l.at != l.b.at {
+		l.b.mu.Unlock()
+		return nil, catalog.New("unreachable", l.at)
+	}
+	return l.b.mu.Unlock, nil
+}
+
+// holds is reach for the claimant alone.
+func (l *link) holds() (unlock func(), err error) {
+	unlock, err = l.reach()
+	if err != nil {
+		return nil, err
+	}
+	if !l.b.open || l.b.holder != l {
+		unlock()
+		return nil, catalog.New("no_such_session")
+	}
+	return unlock, nil
+}
+
+func (l *link) Info(context.Context) (deviceapi.Device, error) {
+	unlock, err := l.reach()
+	if err != nil {
+		return deviceapi.Device{}, err
+	}
+	defer unlock()
+	return deviceapi.Device{
+		Version: 1, Name: "cellar", KeyID: identity.KeyID(l.b.pub()), Ready: l.b.busy == 0,
+		Claim: deviceapi.Claim{Open: l.b.open, CodeNeeded: l.b.open && !l.b.proved},
+	}, nil
+}
+
+func (l *link) Prove(_ context.Context, code access.Code, _ func(time.Duration)) error {
+	unlock, err := l.reach()
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	switch {
+	case !l.b.open:
+		return catalog.New("claim_closed")
+	case l.b.proved:
+		return catalog.New("claim_taken")
+	case code != l.b.code:
+		return catalog.New("wrong_code")
+	}
+	l.b.proved, l.b.holder, l.pin.Proved = true, l, true
+	return nil
+}
+
+func (l *link) Options(context.Context) (deviceapi.OptionsReply, error) {
+	unlock, err := l.holds()
+	if err != nil {
+		return deviceapi.OptionsReply{}, err
+	}
+	defer unlock()
+	return deviceapi.OptionsReply{
+		Administrators: []deviceapi.Administrator{{Name: "anna"}, {Name: "admin", BuiltIn: true}},
+		Settings:       l.b.settings, Modes: []reset.Mode{reset.Soft}, Scopes: []reset.Scope{reset.Credentials, reset.Network, reset.All},
+	}, nil
+}
+
+func (b *box) plan(q deviceapi.PlanCall) reset.Plan {
+	covered := reset.Coverage{}
+	for _, e := range nas.Effects() {
+		covered[e] = reset.Found{Present: true}
+	}
+	return reset.Build(reset.Request{Device: "cellar", Mode: q.Mode, Scope: q.Scope, Administrator: q.Administrator}, b.settings, covered)
+}
+
+func (l *link) Plan(_ context.Context, q deviceapi.PlanCall) (deviceapi.PlanReply, error) {
+	unlock, err := l.holds()
+	if err != nil {
+		return deviceapi.PlanReply{}, err
+	}
+	defer unlock()
+	p := l.b.plan(q)
+	return deviceapi.PlanReply{Plan: p, Hash: p.Hash()}, nil
+}
+
+func (l *link) Commit(_ context.Context, q deviceapi.CommitCall) (deviceapi.CommitReply, error) {
+	unlock, err := l.holds()
+	if err != nil {
+		return deviceapi.CommitReply{}, err
+	}
+	defer unlock()
+	b := l.b
+	var plan reset.Plan
+	for _, s := range []reset.Scope{reset.Credentials, reset.Network, reset.All} {
+		if p := b.plan(deviceapi.PlanCall{Mode: reset.Soft, Scope: s, Administrator: q.Administrator}); p.Hash() == q.PlanHash {
+			plan = p
+		}
+	}
+	if plan.Device == "" {
+		return deviceapi.CommitReply{}, catalog.New("plan_changed")
+	}
+	b.commits++
+	b.transaction, b.busy = "t1", 3
+	s := receipt.Statement{
+		Device: receipt.Device{Name: "cellar"}, Transaction: "t1", Mode: "soft", Scope: string(plan.Scope), Administrator: plan.Administrator,
+		PlanHash: q.PlanHash, Result: receipt.Committed,
+	}
+	if b.undo {
+		s.Result = receipt.Undone
+	} else if reset.SetsPassword(plan.Mode, plan.Scope) && !b.dropPassword {
+		b.password[q.Administrator] = q.NewPassword.Reveal()
+	}
+	signer := b.key
+	if b.forge {
+		_, signer, _ = ed25519.GenerateKey(rand.Reader)
+	}
+	if b.receipt, err = receipt.Sign(signer, s); err != nil {
+		return deviceapi.CommitReply{}, err
+	}
+	if b.movesTo.IsValid() {
+		b.at = b.movesTo
+	}
+	if b.loseCommit {
+		b.loseCommit, b.holder, b.open, b.proved, b.busy = false, nil, false, false, 0
+		return deviceapi.CommitReply{}, catalog.New("unreachable", l.at)
+	}
+	return deviceapi.CommitReply{Transaction: "t1"}, nil
+}
+
+func (l *link) Progress(_ context.Context, id string) (deviceapi.ProgressReply, error) {
+	unlock, err := l.holds()
+	if err != nil {
+		return deviceapi.ProgressReply{}, err
+	}
+	defer unlock()
+	if id != l.b.transaction {
+		return deviceapi.ProgressReply{}, catalog.New("no_such_session")
+	}
+	if l.b.busy > 0 {
+		l.b.busy--
+	}
+	reply := deviceapi.ProgressReply{State: "persisted", Steps: []deviceapi.StepState{{Name: "password"}}}
+	if l.b.busy == 0 {
+		reply.Done, reply.State, reply.Receipt = true, "committed", l.b.receipt
+		if l.b.undo {
+			p := catalog.New("step_failed", "password")
+			reply.State, reply.Problem = "undone", &p
+		}
+	}
+	return reply, nil
+}
+
+func (l *link) Leave(context.Context) error {
+	unlock, err := l.holds()
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	l.b.open, l.b.proved, l.b.holder, l.b.busy = false, false, nil, 0
+	return nil
+}
+
+func (l *link) SignIn(_ context.Context, user string, password access.Secret) error {
+	if !l.pin.Proved {
+		return catalog.New("identity_unknown")
+	}
+	unlock, err := l.reach()
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	l.b.signIns++
+	if want := l.b.password[user]; want == "" || want != password.Reveal() {
+		return catalog.New("sign_in_failed")
+	}
+	return nil
+}
+
+const (
+	oldPassword = "the one that was forgotten"
+	newPassword = "violet tractor nine gulls"
+)
+
+// someone is a Person who does as asked.
+type someone struct {
+	b        *box
+	codes    []access.Code // given before the right one
+	yes      bool
+	password []string // given one after the other; the last again and again
+	way      WayID
+	tell     func(Event)
+	asked    []QuestionID
+	advice   []string
+}
+
+func (s *someone) Press(_ context.Context, p Press) error {
+	s.b.press(p)
+	return nil
+}
+
+func (s *someone) Hear(context.Context, Hear) (access.Code, error) {
+	if len(s.codes) > 0 {
+		c := s.codes[0]
+		s.codes = s.codes[1:]
+		return c, nil
+	}
+	return s.b.code, nil
+}
+
+func (s *someone) Choose(_ context.Context, q Question) (Answer, error) {
+	s.asked = append(s.asked, q.ID)
+	a := Answer{Option: q.Default, Yes: s.yes}
+	switch q.ID {
+	case AskWay:
+		if s.way != "" {
+			a.Option = string(s.way)
+		}
+	case AskTarget:
+		a.Option = q.Options[len(q.Options)-1].ID
+	case AskNewPassword, AskPassword:
+		s.advice = append(s.advice, q.Advice)
+		if q.ID == AskPassword && s.b.commits == 0 {
+			return a, nil // nothing was set yet: they leave it out
+		}
+		a.Password = access.NewSecret(s.password[0])
+		if len(s.password) > 1 {
+			s.password = s.password[1:]
+		}
+	}
+	return a, nil
+}
+
+func (s *someone) Tell(e Event) {
+	if s.tell != nil {
+		s.tell(e)
+	}
+}
+
+// lan finds what is there.
+type lan []func() NAS
+
+func (l lan) Find(context.Context, string) ([]NAS, error) {
+	var out []NAS
+	for _, n := range l {
+		out = append(out, n())
+	}
+	return out, nil
+}
+
+// seen is a witness with a fixed opinion.
+type seen struct {
+	Evidence
+	before int
+}
+
+func (s *seen) Before(context.Context, string) error { s.before++; return nil }
+func (s *seen) After(context.Context, string, string) (Evidence, error) {
+	return s.Evidence, nil
+}
+
+// scene is everything that a rescue works with.
+type scene struct {
+	box    *box
+	person *someone
+	cfg    Config
+}
+
+func newScene(t testing.TB) *scene {
+	t.Helper()
+	b := newBox(t)
+	k, err := keys.Open(opfs.OS(nil), t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &someone{b: b, yes: true, password: []string{newPassword}}
+	return &scene{box: b, person: p, cfg: Config{
+		Person: p, Finder: lan{b.found}, Meet: b.meet, Keys: k,
+		FS: opfs.OS(nil), Dir: t.TempDir(), Clock: clock.System(), Rand: rand.Reader, Poll: time.Millisecond, Patience: 5 * time.Second,
+	}}
+}
