@@ -8,9 +8,11 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/netip"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -282,14 +284,21 @@ func (l *lockedBuffer) String() string {
 	return l.b.String()
 }
 
+// freePort is one that nothing listens on, below those that the system gives to
+// outgoing connections: there another test could get it meanwhile.
 func freePort(t *testing.T) uint16 {
 	t.Helper()
-	ln, err := net.Listen("tcp", ":0")
-	if err != nil {
-		t.Fatal(err)
+	for {
+		port := 20000 + rand.IntN(12000)
+		ln, err := net.Listen("tcp", ":"+strconv.Itoa(port))
+		if err == nil {
+			_ = ln.Close()
+			return uint16(port)
+		}
+		if t.Context().Err() != nil {
+			t.Fatal(err)
+		}
 	}
-	defer ln.Close()
-	return addrPort(ln.Addr()).Port()
 }
 
 func TestPortInUse(t *testing.T) {
