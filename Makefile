@@ -4,6 +4,7 @@
 GO      ?= go
 T       ?= 10s
 N       ?= 10000000
+SHELL   := /bin/bash -o pipefail
 TOOL    := $(GO) tool -modfile=tools/go.mod
 FUZZED   = $(shell grep -rlE '^func Fuzz[A-Z]' --include='*_test.go' internal | xargs -n1 dirname | sort -u)
 
@@ -17,7 +18,8 @@ build:           ## the programs, static, into bin/
 
 test:            ## every test with the race detector; what needs root or tools skips and says so
 	@.ci/need gcc libc6-dev iproute2 nftables dnsmasq-base
-	$(GO) test -race ./...
+	@$(GO) build -o bin/report ./test/report
+	$(GO) test -race -json ./... | bin/report
 
 lint:            ## format, vet, staticcheck, a tidy go.mod
 	@out=$$($(TOOL) gofumpt -l cmd internal test); test -z "$$out" || { echo "not formatted (gofumpt -w):"; echo "$$out"; exit 1; }
