@@ -57,18 +57,18 @@ func Move(fsys opfs.FS, op, file string, from, to Content) error {
 	case !Equal(now, from):
 		return fmt.Errorf("%s: %w", file, setting.ErrThirdValue)
 	case to == nil:
-		return permanent(atomicfile.Remove(fsys, op, file))
+		return Permanent(atomicfile.Remove(fsys, op, file))
 	}
 	if _, err := fsys.Stat(path.Dir(file)); errors.Is(err, fs.ErrNotExist) {
 		if err := fsys.MkdirAll(op+".mkdir", path.Dir(file), 0o755); err != nil {
 			return err
 		}
 	}
-	return permanent(atomicfile.Replace(fsys, op, file, []byte(*to), atomicfile.Options{}))
+	return Permanent(atomicfile.Replace(fsys, op, file, []byte(*to), atomicfile.Options{}))
 }
 
-// permanent marks the failures that trying again cannot mend.
-func permanent(err error) error {
+// Permanent marks the failures of package atomicfile that trying again cannot mend.
+func Permanent(err error) error {
 	if errors.Is(err, atomicfile.ErrMountPoint) || errors.Is(err, atomicfile.ErrNotRegular) {
 		return fmt.Errorf("%w: %w", setting.ErrPermanent, err)
 	}

@@ -1,0 +1,124 @@
+package unit_test
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"github.com/paperclip-nas/paperclip/internal/device/setting"
+	"github.com/paperclip-nas/paperclip/internal/device/setting/unit"
+	"github.com/paperclip-nas/paperclip/internal/device/setting/unit/unittest"
+)
+
+const name = "door.service"
+
+// A unit goes off and comes back as it was, whatever it was before.
+func TestOffAndOnAgain(t *testing.T) {
+	for _, before := range []unittest.Unit{
+		{Boots: true, Active: true}, {Boots: true}, {Active: true},
+	} {
+		u := before
+		s := unittest.New(t, map[string]*unittest.Unit{name: &u})
+		sys := s.System()
+		c, err := sys.Off(t.Context(), "door", name)
+		if err != nil || c == nil || !c.Valid() {
+			t.Fatalf("%+v: %v, %v", before, c, err)
+		}
+		for range 2 {
+			if err := errors.Join(sys.Persist("door", *c), sys.Activate(t.Context(), "door", *c), sys.Verify(t.Context(), "door", *c)); err != nil {
+				t.Fatalf("%+v: %v", before, err)
+			}
+		}
+		if st, _ := sys.State(t.Context(), "x", name); st.On() || !st.Masked {
+			t.Errorf("%+v: then %+v", before, st)
+		}
+		for range 2 {
+			if err := errors.Join(sys.Undo("door", *c), sys.Activate(t.Context(), "door", *c)); err != nil {
+				t.Fatalf("%+v: %v", before, err)
+			}
+		}
+		if u != before {
+			t.Errorf("%+v came back as %+v", before, u)
+		}
+	}
+}
+
+// Once systemd has read the mask it no longer knows how the unit is stopped.
+func TestStoppedBeforeSystemdReadsTheMask(t *testing.T) {
+	s := unittest.New(t, map[string]*unittest.Unit{name: {Active: true}})
+	sys := s.System()
+	c, err := sys.Off(t.Context(), "door", name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(sys.Persist("door", *c), sys.Activate(t.Context(), "door", *c)); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"door.read.show", "door.read.show", "door.activate.stop", "door.activate.reload"}
+	if !slices.Equal(s.Ops, want) {
+		t.Errorf("ran %q, want %q", s.Ops, want)
+	}
+}
+
+func TestNothingToSwitchOff(t *testing.T) {
+	s := unittest.New(t, map[string]*unittest.Unit{name: {}})
+	for _, n := range []string{name, "missing.service"} {
+		if c, err := s.System().Off(t.Context(), "door", n); c != nil || err != nil {
+			t.Errorf("%s: %v, %v", n, c, err)
+		}
+	}
+}
+
+// A unit of the owner's own is put back to the byte.
+func TestOwnersUnitFile(t *testing.T) {
+	s := unittest.New(t, map[string]*unittest.Unit{name: {Active: true}})
+	s.Write(t, unit.File(name), "# mine\n[Service]\nExecStart=/bin/true\n")
+	before := string(s.Stored(t))
+	sys := s.System()
+	c, err := sys.Off(t.Context(), "door", name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := sys.Persist("door", *c); err != nil {
+		t.Fatal(err)
+	}
+	if off, err := sys.Masked(*c); !off || err != nil {
+		t.Error("not masked", err)
+	}
+	if err := sys.Undo("door", *c); err != nil {
+		t.Fatal(err)
+	}
+	if after := string(s.Stored(t)); after != before {
+		t.Errorf("before %q\nafter %q", before, after)
+	}
+}
+
+// A link in the mask's place is somebody's arrangement, and is not replaced.
+func TestLinkedUnitIsRefused(t *testing.T) {
+	s := unittest.New(t, map[string]*unittest.Unit{name: {Active: true}})
+	s.Write(t, "/opt/"+name, "[Service]\n")
+	if err := os.Symlink(filepath.Join(s.Root, "opt", name), filepath.Join(s.Root, unit.File(name))); err != nil {
+		t.Fatal(err)
+	}
+	if c, err := s.System().Off(t.Context(), "door", name); !errors.Is(err, setting.ErrPermanent) {
+		t.Errorf("%v, %v", c, err)
+	}
+}
+
+func TestVerifySeesAUnitThatDoesNotStop(t *testing.T) {
+	s := unittest.New(t, map[string]*unittest.Unit{name: {Active: true}})
+	s.Stuck = true
+	sys := s.System()
+	c, err := sys.Off(t.Context(), "door", name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(sys.Persist("door", *c), sys.Activate(t.Context(), "door", *c)); err != nil {
+		t.Fatal(err)
+	}
+	if sys.Verify(t.Context(), "door", *c) == nil {
+		t.Error("verify is content with a unit that runs")
+	}
+}
