@@ -302,7 +302,7 @@ func (a *assistant) reset(q deviceapi.PlanCall, password string) (deviceapi.Prog
 	}
 	for {
 		var p deviceapi.ProgressReply
-		if err := a.call(deviceapi.KindProgress, deviceapi.ProgressCall{Transaction: accepted.Transaction}, &p); err != nil {
+		if err := a.call(deviceapi.KindProgress, deviceapi.ProgressCall(accepted), &p); err != nil {
 			return p, err
 		}
 		if p.Done {

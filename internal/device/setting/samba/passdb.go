@@ -10,6 +10,7 @@ import (
 	"strings"
 	"unicode/utf16"
 
+	//lint:ignore SA1019 SMB's password hash is MD4; what guards it is who may read the file
 	"golang.org/x/crypto/md4" //nolint:staticcheck // the NT hash is MD4, whatever one thinks of it
 
 	"github.com/paperclip-nas/paperclip/internal/x/opfs"
