@@ -96,6 +96,7 @@ func TestOwnerModeAndAttributesStay(t *testing.T) {
 	if a.Mode != 0o640 || root && (a.UID != 1234 || a.GID != 42) {
 		t.Errorf("attributes = %+v, want the old file's", a)
 	}
+	keepsXattr(t, path)
 	if err := atomicfile.Replace(opfs.OS(nil), "t", path, []byte("new"), atomicfile.Options{Mode: 0o600, Enforce: true}); err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,7 @@
+//go:build !linux
+
+package atomicfile_test
+
+import "testing"
+
+func keepsXattr(*testing.T, string) {}
