@@ -72,8 +72,13 @@ func (l *LAN) build(ctx context.Context) error {
 			[]string{"-n", ns, "address", "add", address, "dev", "eth0"},
 		)
 	}
-	// Broadcasts to 255.255.255.255 need some default route.
-	steps = append(steps, []string{"-n", l.Namespace(Client), "route", "add", "default", "via", "10.77.0.1"})
+	steps = append(steps,
+		// The owner's computer has no IPv6: by the NIC's own fe80 address it would reach the NAS without the
+		// claim's addresses, and these are what is tested.
+		[]string{"netns", "exec", l.Namespace(Client), "sh", "-c", "echo 1 > /proc/sys/net/ipv6/conf/all/disable_ipv6"},
+		// Broadcasts to 255.255.255.255 need some default route.
+		[]string{"-n", l.Namespace(Client), "route", "add", "default", "via", "10.77.0.1"},
+	)
 	for _, args := range steps {
 		if err := run(ctx, append([]string{"ip"}, args...)...); err != nil {
 			return err
