@@ -351,7 +351,7 @@ func noSecrets(t *testing.T, sc *scene) {
 			return err
 		}
 		data, err := os.ReadFile(name)
-		for _, secret := range []string{newPassword, oldPassword, "3162", "3 1 6 2", "[3,1,6,2]"} {
+		for _, secret := range []string{newPassword, oldPassword, `"3162"`, "3 1 6 2", "[3,1,6,2]"} {
 			if bytes.Contains(data, []byte(secret)) {
 				t.Errorf("%s has a secret in it", name)
 			}
