@@ -50,6 +50,7 @@ func runCore(ctx context.Context, m *machine, o *options) (err error) {
 	cc.Sessions = sessions.Ender{Runner: m.runner}
 	cc.Rules = access.DefaultRules()
 	cc.Rules.Window = cfg.Claim.Window.Duration()
+	cc.Policy = cfg.Claim.Allows.Choice()
 	if m.root == "" && cfg.Network.ClaimNetwork {
 		network := m.claimNetwork(cfg)
 		if err := network.Clean(ctx); err != nil {

@@ -35,7 +35,7 @@ func newPlan(o *options) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			p, err := core.MakePlan(cmd.Context(), m.name(cfg), m.adapters(cfg), parsedMode, parsedScope, administrator)
+			p, err := core.MakePlan(cmd.Context(), m.adapters(cfg), reset.Request{Device: m.name(cfg), Mode: parsedMode, Scope: parsedScope, Administrator: administrator})
 			if err != nil {
 				return err
 			}

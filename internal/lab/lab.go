@@ -211,7 +211,7 @@ func (n *NAS) volume() string { return filepath.Join(n.dir, "volume1") }
 // Plan is what a reset of this NAS would do. The lab is the owner of its NAS
 // and may see their settings.
 func (n *NAS) Plan(ctx context.Context, mode reset.Mode, scope reset.Scope, administrator string) (reset.Plan, error) {
-	return core.MakePlan(ctx, n.Name(), n.adapters, mode, scope, administrator)
+	return core.MakePlan(ctx, n.adapters, reset.Request{Device: n.Name(), Mode: mode, Scope: scope, Administrator: administrator})
 }
 
 // Panel is the virtual button and beeper, for whoever stands in front of it.

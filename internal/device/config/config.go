@@ -48,6 +48,7 @@ type Device struct {
 // Claim is how a claim goes.
 type Claim struct {
 	Window Window `toml:"window"`
+	Allows Policy `toml:"allows"` // what a claim may do: the owner's choice (D9, D11)
 }
 
 // Panel is which parts of the machine are the front panel.
@@ -77,6 +78,7 @@ type shape struct {
 	} `toml:"device"`
 	Claim struct {
 		Window string `toml:"window"`
+		Allows string `toml:"allows"`
 	} `toml:"claim"`
 	Panel struct {
 		Profile   string   `toml:"profile"`
@@ -96,7 +98,7 @@ type shape struct {
 func Default() Config {
 	return Config{
 		Device:  Device{AdminGroup: Group{"sudo"}},
-		Claim:   Claim{Window: Window{access.DefaultRules().Window}},
+		Claim:   Claim{Window: Window{access.DefaultRules().Window}, Allows: Policy{access.ButtonFull}},
 		Panel:   Panel{Profile: Profile{button.Paperclip().Name}, Button: Part{auto}, ButtonKey: Key{"KEY_RESTART"}, Beeper: Part{auto}},
 		Network: Network{ClaimNetwork: true},
 	}

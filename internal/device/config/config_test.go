@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/paperclip-nas/paperclip/internal/domain/access"
 	"github.com/paperclip-nas/paperclip/internal/domain/catalog"
 )
 
@@ -51,7 +52,7 @@ func TestTheShippedFileIsTheDefaults(t *testing.T) {
 	if d := diff(want, got); d != "" {
 		t.Errorf("with every key set it is not the default:\n%s", d)
 	}
-	for _, key := range []string{"name", "admin_group", "volumes", "window", "profile", "button", "button_key", "remap", "beeper", "light", "claim_network", "virtual_cards"} {
+	for _, key := range []string{"name", "admin_group", "volumes", "window", "allows", "profile", "button", "button_key", "remap", "beeper", "light", "claim_network", "virtual_cards"} {
 		if !strings.Contains(all, "\n"+key+" = ") {
 			t.Errorf("the key %s is not in the shipped file", key)
 		}
@@ -71,6 +72,8 @@ func TestMistakes(t *testing.T) {
 		"cut off":           {"[device", "line 1"},
 		"wrong type":        {"[network]\nclaim_network = \"yes\"\n", "line 2, column 17"},
 		"window too short":  {"[claim]\nwindow = \"2m59s\"\n", `line 2, column 10: "2m59s" is not from`},
+		"policy unknown":    {"[claim]\nallows = \"anything\"\n", "line 2, column 10"},
+		"policy not yet":    {"[claim]\nallows = \"wait 24h\"\n", "not yet"},
 		"window too long":   {"[claim]\nwindow = \"61m\"\n", "line 2, column 10"},
 		"window of no unit": {"[claim]\nwindow = \"15\"\n", "line 2, column 10"},
 		"window a number":   {"[claim]\nwindow = 15\n", "line 2, column 10"},
@@ -117,6 +120,7 @@ admin_group = "wheel"
 volumes = ["/srv", "/mnt/data"]
 [claim]
 window = "1h"
+allows = "second proof"
 [panel]
 button = "/dev/input/by-path/platform-gpio-keys-event"
 button_key = "0x211"
@@ -131,7 +135,7 @@ claim_network = false
 	}
 	want := Config{
 		Device: Device{Name: Name{"Größe 2"}, AdminGroup: Group{"wheel"}, Volumes: []Folder{{"/srv"}, {"/mnt/data"}}},
-		Claim:  Claim{Window: Window{time.Hour}},
+		Claim:  Claim{Window: Window{time.Hour}, Allows: Policy{access.ButtonSecondProof}},
 		Panel: Panel{
 			Profile: Profile{"paperclip"}, Button: Part{"/dev/input/by-path/platform-gpio-keys-event"}, ButtonKey: Key{"0x211"},
 			Remap: []ScanCode{0x58, 89}, Beeper: Part{none}, Light: Light{"nas:green:status"},

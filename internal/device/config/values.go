@@ -12,6 +12,7 @@ import (
 
 	"github.com/pelletier/go-toml/v2"
 
+	"github.com/paperclip-nas/paperclip/internal/domain/access"
 	"github.com/paperclip-nas/paperclip/internal/domain/button"
 )
 
@@ -81,6 +82,25 @@ func (w *Window) UnmarshalText(text []byte) error {
 		return fmt.Errorf(`%q is not from "3m" to "60m"`, text)
 	}
 	w.d = d
+	return nil
+}
+
+// Policy is an owner's choice of what a claim may do.
+type Policy struct{ choice access.ButtonPolicy }
+
+// Choice is which.
+func (p Policy) Choice() access.ButtonPolicy { return p.choice }
+
+// UnmarshalText reads a choice that this version can keep.
+func (p *Policy) UnmarshalText(text []byte) error {
+	choice, err := access.ParseButtonPolicy(string(text))
+	if err != nil {
+		return err
+	}
+	if choice == access.ButtonWait {
+		return fmt.Errorf("%q is not built in this version (not yet)", text)
+	}
+	p.choice = choice
 	return nil
 }
 

@@ -26,6 +26,7 @@ type attemptsFile struct {
 	Claims  uint64 `json:"claims"`         // opened so far
 	Tries   uint64 `json:"tries"`          // codes tried so far
 	SignIns uint64 `json:"sign_ins"`       // passwords tried so far
+	Codes   uint64 `json:"codes"`          // recovery codes tried so far
 	Claim   string `json:"claim"`          // the last one opened
 	InClaim uint64 `json:"tries_in_claim"` // of Tries, those in the last claim
 }
@@ -57,6 +58,12 @@ func (a *attempts) try() error {
 	next.Tries++
 	next.InClaim++
 	return a.keep("attempts.try", next)
+}
+
+func (a *attempts) code() error {
+	next := a.kept
+	next.Codes++
+	return a.keep("attempts.code", next)
 }
 
 func (a *attempts) signIn() error {

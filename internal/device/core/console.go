@@ -3,10 +3,38 @@ package core
 import (
 	"context"
 
+	"github.com/paperclip-nas/paperclip/internal/domain/access"
+	"github.com/paperclip-nas/paperclip/internal/domain/catalog"
+	"github.com/paperclip-nas/paperclip/internal/domain/nas"
 	"github.com/paperclip-nas/paperclip/internal/domain/reset"
 	"github.com/paperclip-nas/paperclip/internal/protocol/corewire"
 	"github.com/paperclip-nas/paperclip/internal/protocol/deviceapi"
 )
+
+// GiveCodes gives an administrator new recovery codes, shown once. Those of
+// before are worth nothing then.
+func (h console) GiveCodes(ctx context.Context, q corewire.CodesRequest) (corewire.CodesReply, error) {
+	c := h.core
+	var s nas.Settings
+	if err := c.readSettings(ctx, &s); err != nil {
+		return corewire.CodesReply{}, err
+	}
+	if a, ok := s.Account(q.Administrator); !ok || !a.Administrator {
+		return corewire.CodesReply{}, catalog.New("unknown_administrator", q.Administrator)
+	}
+	return in(ctx, c, func() (corewire.CodesReply, error) {
+		given, err := c.codes.make(q.Administrator, c.cfg.Rand)
+		if err != nil {
+			return corewire.CodesReply{}, err
+		}
+		var r corewire.CodesReply
+		for _, code := range given {
+			r.Codes = append(r.Codes, access.FormatRecoveryCode(code))
+		}
+		c.cfg.Log.Info("recovery codes were given out", "administrator", q.Administrator)
+		return r, nil
+	})
+}
 
 // console is a handler for root on the device itself.
 type console struct{ handler }

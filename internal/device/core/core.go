@@ -78,6 +78,7 @@ type Config struct {
 	Sessions Sessions
 	Ports    func() nas.Ports
 	Rules    access.Rules
+	Policy   access.ButtonPolicy // what a claim may do; empty is all
 }
 
 // Core is the deciding half of a device.
@@ -86,6 +87,7 @@ type Core struct {
 	identity ed25519.PrivateKey
 	journal  *journal.Journal
 	attempts attempts
+	codes    *codes
 	signIns  throttle
 
 	calls   chan func()
@@ -117,6 +119,9 @@ func New(cfg Config) (*Core, error) {
 	if cfg.Profile.ActsAtOnce {
 		return nil, catalog.New("vendor_profile", cfg.Profile.Name)
 	}
+	if cfg.Policy == access.ButtonWait {
+		return nil, catalog.New("not_yet", "the button policy \"wait 24h\"")
+	}
 	if cfg.Rules == (access.Rules{}) {
 		cfg.Rules = access.DefaultRules()
 	}
@@ -132,8 +137,12 @@ func New(cfg Config) (*Core, error) {
 	if err != nil {
 		return nil, err
 	}
+	given, err := loadCodes(cfg.FS, cfg.Dir, cfg.Rand)
+	if err != nil {
+		return nil, err
+	}
 	c := &Core{
-		cfg: cfg, identity: id, journal: j, attempts: a, signIns: newThrottle(cfg.Clock),
+		cfg: cfg, identity: id, journal: j, attempts: a, codes: given, signIns: newThrottle(cfg.Clock),
 		calls: make(chan func()), started: make(chan struct{}), done: make(chan struct{}),
 		claim: access.NewClaim(cfg.Rules), visits: map[string]*visit{}, watchers: map[chan corewire.State]bool{},
 	}

@@ -56,6 +56,7 @@ type device struct {
 	front   *corewire.Client
 	network *fakeNetwork
 	source  netip.Addr
+	policy  access.ButtonPolicy
 	stop    func()
 }
 
@@ -131,7 +132,7 @@ func (d *device) boot(change func([]setting.Adapter) []setting.Adapter) {
 	c, err := core.New(core.Config{
 		Name: "cellar", Model: "Linux NAS", Dir: filepath.Join(d.dir, "state"), FS: opfs.OS(nil), Clock: clk, Rand: rand.Reader,
 		Log:   slog.New(slog.NewTextHandler(d.log, nil)),
-		Panel: d.panel.Ports(), Profile: button.Paperclip(), Adapters: adapters, Accounts: d.store, Network: d.network,
+		Panel: d.panel.Ports(), Profile: button.Paperclip(), Adapters: adapters, Accounts: d.store, Network: d.network, Policy: d.policy,
 	})
 	if err != nil {
 		d.t.Fatal(err)
@@ -292,12 +293,18 @@ func (d *device) present() *assistant {
 // reset goes from the proof to the end of the transaction.
 func (a *assistant) reset(q deviceapi.PlanCall, password string) (deviceapi.ProgressReply, error) {
 	a.d.t.Helper()
+	return a.resetWith(q, password, "")
+}
+
+// resetWith is reset with a recovery code beside it.
+func (a *assistant) resetWith(q deviceapi.PlanCall, password, code string) (deviceapi.ProgressReply, error) {
+	a.d.t.Helper()
 	var plan deviceapi.PlanReply
 	if err := a.call(deviceapi.KindPlan, q, &plan); err != nil {
 		return deviceapi.ProgressReply{}, err
 	}
 	var accepted deviceapi.CommitReply
-	if err := a.call(deviceapi.KindCommit, deviceapi.CommitCall{PlanHash: plan.Hash, Administrator: q.Administrator, NewPassword: access.NewSecret(password)}, &accepted); err != nil {
+	if err := a.call(deviceapi.KindCommit, deviceapi.CommitCall{PlanHash: plan.Hash, Administrator: q.Administrator, NewPassword: access.NewSecret(password), RecoveryCode: access.NewSecret(code)}, &accepted); err != nil {
 		return deviceapi.ProgressReply{}, err
 	}
 	for {

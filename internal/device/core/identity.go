@@ -33,7 +33,7 @@ func loadIdentity(fsys opfs.FS, dir string, rand io.Reader) (ed25519.PrivateKey,
 	if err != nil {
 		return nil, err
 	}
-	if err := fsys.MkdirAll("identity.create.mkdir", dir, 0o700); err != nil {
+	if err := atomicfile.MakeDir(fsys, "identity.create", dir, 0o700); err != nil {
 		return nil, err
 	}
 	if err := atomicfile.Replace(fsys, "identity.create", file, key.Seed(), atomicfile.Options{Mode: 0o600}); err != nil {

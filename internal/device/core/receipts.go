@@ -100,7 +100,7 @@ func (c *Core) writeReceipt(r *journal.Record) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := c.cfg.FS.MkdirAll("receipt.mkdir", c.receiptsDir(), 0o700); err != nil {
+	if err := atomicfile.MakeDir(c.cfg.FS, "receipt", c.receiptsDir(), 0o700); err != nil {
 		return nil, err
 	}
 	file := path.Join(c.receiptsDir(), fmt.Sprintf("%06d-%s.json", len(names)+1, r.ID))

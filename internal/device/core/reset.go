@@ -71,7 +71,7 @@ func (c *Core) call(ctx context.Context, v *visit, message []byte) (any, error) 
 		if err := call.Decode(&q); err != nil {
 			return nil, bad(err)
 		}
-		plan, err := c.plan(ctx, q)
+		plan, err := c.claimPlan(ctx, q)
 		if err != nil {
 			return nil, err
 		}
@@ -157,7 +157,15 @@ func (c *Core) options(ctx context.Context) (deviceapi.OptionsReply, error) {
 		Administrators: []deviceapi.Administrator{},
 		Settings:       s,
 		Modes:          []reset.Mode{reset.Soft},
-		Scopes:         []reset.Scope{reset.Credentials, reset.Network, reset.All},
+		Scopes:         []reset.Scope{},
+		Demands:        map[reset.Scope]access.Demand{},
+	}
+	for _, scope := range []reset.Scope{reset.Credentials, reset.Network, reset.All} {
+		demand := c.cfg.Policy.Asks(reset.Effects(reset.Soft, scope))
+		if demand != access.Never {
+			reply.Scopes = append(reply.Scopes, scope)
+		}
+		reply.Demands[scope] = demand
 	}
 	for _, a := range s.Administrators() {
 		reply.Administrators = append(reply.Administrators, deviceapi.Administrator{Name: a.Name, BuiltIn: a.BuiltIn, SecondFactor: a.SecondFactor})
@@ -167,30 +175,42 @@ func (c *Core) options(ctx context.Context) (deviceapi.OptionsReply, error) {
 
 // Plan works out what a reset would do now.
 func (c *Core) plan(ctx context.Context, q deviceapi.PlanCall) (reset.Plan, error) {
-	return MakePlan(ctx, c.cfg.Name, c.cfg.Adapters, q.Mode, q.Scope, q.Administrator)
+	return MakePlan(ctx, c.cfg.Adapters, reset.Request{Device: c.cfg.Name, Mode: q.Mode, Scope: q.Scope, Administrator: q.Administrator})
+}
+
+// claimPlan is plan for a claimant: what the owner's policy asks for is in it.
+func (c *Core) claimPlan(ctx context.Context, q deviceapi.PlanCall) (reset.Plan, error) {
+	r := reset.Request{Device: c.cfg.Name, Mode: q.Mode, Scope: q.Scope, Administrator: q.Administrator}
+	switch c.cfg.Policy.Asks(reset.Effects(q.Mode, q.Scope)) {
+	case access.Never:
+		return reset.Plan{}, catalog.New("policy_network_only")
+	case access.SecondProof:
+		r.Needs = []string{"a recovery code of this administrator, as the owner chose"}
+	}
+	return MakePlan(ctx, c.cfg.Adapters, r)
 }
 
 // MakePlan works out what a reset of a system with these adapters would do. The
 // administrator may be empty in a plan that only informs.
-func MakePlan(ctx context.Context, device string, adapters []setting.Adapter, mode reset.Mode, scope reset.Scope, administrator string) (reset.Plan, error) {
-	if _, err := reset.ParseMode(string(mode)); err != nil {
+func MakePlan(ctx context.Context, adapters []setting.Adapter, r reset.Request) (reset.Plan, error) {
+	if _, err := reset.ParseMode(string(r.Mode)); err != nil {
 		return reset.Plan{}, catalog.New("usage", err.Error())
 	}
-	if _, err := reset.ParseScope(string(scope)); err != nil {
+	if _, err := reset.ParseScope(string(r.Scope)); err != nil {
 		return reset.Plan{}, catalog.New("usage", err.Error())
 	}
 	var s nas.Settings
 	if err := (&Core{cfg: Config{Adapters: adapters}}).readSettings(ctx, &s); err != nil {
 		return reset.Plan{}, err
 	}
-	if a, ok := s.Account(administrator); administrator != "" && (!ok || !a.Administrator) {
-		return reset.Plan{}, catalog.New("unknown_administrator", administrator)
+	if a, ok := s.Account(r.Administrator); r.Administrator != "" && (!ok || !a.Administrator) {
+		return reset.Plan{}, catalog.New("unknown_administrator", r.Administrator)
 	}
 	covered, err := Coverage(ctx, adapters)
 	if err != nil {
 		return reset.Plan{}, err
 	}
-	return reset.Build(reset.Request{Device: device, Mode: mode, Scope: scope, Administrator: administrator}, s, covered), nil
+	return reset.Build(r, s, covered), nil
 }
 
 // commit accepts a plan: the one that was shown, with the settings as they are
@@ -202,12 +222,35 @@ func (c *Core) commit(ctx context.Context, v *visit, q deviceapi.CommitCall) (de
 		return deviceapi.CommitReply{}, err
 	}
 	t, err := c.accept(ctx, plan, q.NewPassword, true, func() error {
-		return refuse(c.claim.Holds(c.cfg.Clock.Monotonic(), v.id))
+		if err := refuse(c.claim.Holds(c.cfg.Clock.Monotonic(), v.id)); err != nil {
+			return err
+		}
+		return c.secondProof(plan, q.RecoveryCode)
 	})
 	if err != nil {
 		return deviceapi.CommitReply{}, err
 	}
 	return deviceapi.CommitReply{Transaction: t.id}, nil
+}
+
+// secondProof uses up a recovery code where the owner's policy demands one. It
+// is the last thing before the record, so that a plan that cannot be accepted
+// for another reason costs nobody a code. The try is counted first.
+func (c *Core) secondProof(plan reset.Plan, typed access.Secret) error {
+	if c.cfg.Policy.Asks(reset.Effects(plan.Mode, plan.Scope)) != access.SecondProof {
+		return nil
+	}
+	if typed.Empty() {
+		return catalog.New("second_proof_needed")
+	}
+	if err := c.attempts.code(); err != nil {
+		return err
+	}
+	code, err := access.ParseRecoveryCode(typed.Reveal())
+	if err != nil {
+		return catalog.New("second_proof_wrong")
+	}
+	return c.codes.spend(plan.Administrator, code)
 }
 
 // accept prepares a plan's steps, asks once more whether it may, writes the
@@ -284,7 +327,10 @@ func (c *Core) judge(ctx context.Context, plan reset.Plan, password access.Secre
 // means that the settings changed since it was shown.
 func (c *Core) planOfHash(ctx context.Context, q deviceapi.CommitCall) (reset.Plan, error) {
 	for _, scope := range []reset.Scope{reset.Credentials, reset.Network, reset.All} {
-		plan, err := c.plan(ctx, deviceapi.PlanCall{Mode: reset.Soft, Scope: scope, Administrator: q.Administrator})
+		if c.cfg.Policy.Asks(reset.Effects(reset.Soft, scope)) == access.Never {
+			continue
+		}
+		plan, err := c.claimPlan(ctx, deviceapi.PlanCall{Mode: reset.Soft, Scope: scope, Administrator: q.Administrator})
 		if err != nil {
 			return reset.Plan{}, err
 		}
@@ -416,6 +462,11 @@ func (t *transaction) progress() deviceapi.ProgressReply {
 // finishOpen brings a reset that was interrupted to its end, before anything
 // else, and writes a receipt that a power cut prevented.
 func (c *Core) finishOpen(ctx context.Context) error {
+	// Where core alone was killed, no recovery unit has run: what is left of a
+	// finished reset (undo images in one copy) goes here.
+	if err := c.journal.RecoverFiles(ctx, participants(c.cfg.Adapters)); err != nil {
+		return journalProblem(err)
+	}
 	record, err := c.journal.Open()
 	if err != nil {
 		return journalProblem(err)

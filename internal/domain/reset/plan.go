@@ -40,7 +40,8 @@ type Request struct {
 	Device        string // its name, for the reader
 	Mode          Mode
 	Scope         Scope
-	Administrator string // whose password is replaced; may be empty in a plan that only informs
+	Administrator string   // whose password is replaced; may be empty in a plan that only informs
+	Needs         []string // what the owner's policy asks for beside presence, for the reader
 }
 
 // Coverage says of each effect whether this NAS can carry it out: what the
@@ -90,6 +91,7 @@ func Build(r Request, s nas.Settings, covered Coverage) Plan {
 	if SetsPassword(r.Mode, r.Scope) {
 		p.Needs = append(p.Needs, "a new password of at least 15 characters")
 	}
+	p.Needs = append(p.Needs, r.Needs...)
 	p.Needs = append(p.Needs, "somebody at the NAS: the reset button held for 4 seconds, and the code that it beeps")
 	return p
 }

@@ -76,27 +76,32 @@ func (c *Client) Close() {
 
 // Certify asks core for a certificate chain for front's TLS key.
 func (c *Client) Certify(ctx context.Context, q CertifyRequest) (r CertifyReply, err error) {
-	return r, c.call(ctx, KindCertify, q, &r)
+	err = c.call(ctx, KindCertify, q, &r)
+	return r, err
 }
 
 // ClaimSession asks for a place in the claim's queue.
 func (c *Client) ClaimSession(ctx context.Context, q ClaimSessionRequest) (r deviceapi.SessionReply, err error) {
-	return r, c.call(ctx, KindClaimSession, q, &r)
+	err = c.call(ctx, KindClaimSession, q, &r)
+	return r, err
 }
 
 // ClaimPake passes an assistant's share on.
 func (c *Client) ClaimPake(ctx context.Context, q ClaimPakeRequest) (r deviceapi.PakeReply, err error) {
-	return r, c.call(ctx, KindClaimPake, q, &r)
+	err = c.call(ctx, KindClaimPake, q, &r)
+	return r, err
 }
 
 // ClaimConfirm passes an assistant's confirmation on.
 func (c *Client) ClaimConfirm(ctx context.Context, q ClaimConfirmRequest) (r deviceapi.ConfirmReply, err error) {
-	return r, c.call(ctx, KindClaimConfirm, q, &r)
+	err = c.call(ctx, KindClaimConfirm, q, &r)
+	return r, err
 }
 
 // ClaimSealed passes a sealed call on.
 func (c *Client) ClaimSealed(ctx context.Context, q ClaimSealedRequest) (r deviceapi.SealedReply, err error) {
-	return r, c.call(ctx, KindClaimSealed, q, &r)
+	err = c.call(ctx, KindClaimSealed, q, &r)
+	return r, err
 }
 
 // SignIn asks whether a name and password open this device.
@@ -105,7 +110,8 @@ func (c *Client) SignIn(ctx context.Context, q SignInRequest) (r deviceapi.SignI
 	if err != nil {
 		return r, err
 	}
-	return r, c.call(ctx, KindSignIn, json.RawMessage(body), &r)
+	err = c.call(ctx, KindSignIn, json.RawMessage(body), &r)
+	return r, err
 }
 
 // Read reads one thing into v.

@@ -3,6 +3,7 @@ package corewire
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 
 	"github.com/paperclip-nas/paperclip/internal/domain/access"
 	"github.com/paperclip-nas/paperclip/internal/domain/reset"
@@ -14,12 +15,31 @@ import (
 // send it: whoever has a root shell has proved more than a claim asks for (A6).
 const KindReset Kind = "reset"
 
+// KindCodes asks for recovery codes, which only root on the device is given.
+const KindCodes Kind = "codes"
+
 // Console is what a Handler offers to root on the device besides. A Handler
 // that is no Console closes the connection of whoever asks for it.
 type Console interface {
 	// Reset carries a plan out as it is now and returns when it has ended.
 	Reset(context.Context, ResetRequest) (deviceapi.ProgressReply, error)
+	// GiveCodes gives an administrator new recovery codes.
+	GiveCodes(context.Context, CodesRequest) (CodesReply, error)
 }
+
+// CodesRequest asks for recovery codes.
+type CodesRequest struct {
+	Administrator string `json:"administrator"`
+}
+
+// CodesReply is the codes, as they are to be printed. It goes to root on the
+// device and is kept nowhere.
+type CodesReply struct {
+	Codes []string `json:"codes"`
+}
+
+// Format prints how many there are.
+func (r CodesReply) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "%d codes", len(r.Codes)) }
 
 // ResetRequest says what is to be set back. It marshals with the password as
 // [redacted]; only Client writes it.
@@ -48,6 +68,12 @@ func (r *ResetRequest) UnmarshalJSON(data []byte) error {
 	}
 	*r = ResetRequest{w.Scope, w.Administrator, access.NewSecret(w.Password)}
 	return nil
+}
+
+// GiveCodes asks for new recovery codes.
+func (c *Client) GiveCodes(ctx context.Context, q CodesRequest) (r CodesReply, err error) {
+	err = c.call(ctx, KindCodes, q, &r)
+	return r, err
 }
 
 // Reset asks for a transaction without a claim and waits until it has ended.

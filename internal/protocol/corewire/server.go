@@ -161,6 +161,10 @@ func parseCall(h Handler, m message) (call, error) {
 		if console, ok := h.(Console); ok {
 			return bind(m.Body, console.Reset)
 		}
+	case KindCodes:
+		if console, ok := h.(Console); ok {
+			return bind(m.Body, console.GiveCodes)
+		}
 	}
 	return nil, violation("a request of a kind that is not known here")
 }

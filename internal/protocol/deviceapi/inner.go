@@ -48,7 +48,9 @@ type OptionsReply struct {
 	Administrators []Administrator `json:"administrators"`
 	Settings       nas.Settings    `json:"settings"`
 	Modes          []reset.Mode    `json:"modes"`
-	Scopes         []reset.Scope   `json:"scopes"`
+	Scopes         []reset.Scope   `json:"scopes"` // those that the owner's policy lets a claim do
+	// Demands says for each scope what it takes beside presence.
+	Demands map[reset.Scope]access.Demand `json:"demands"`
 }
 
 // PlanCall asks what a choice will do.
@@ -81,6 +83,7 @@ type CommitCall struct {
 	Administrator string
 	NewPassword   access.Secret     // empty where the plan replaces none
 	OwnerKey      ed25519.PublicKey // enrolled with the commit; may be empty
+	RecoveryCode  access.Secret     // the second proof, where one is demanded
 }
 
 type commitWire struct {
@@ -88,15 +91,20 @@ type commitWire struct {
 	Administrator string            `json:"administrator"`
 	NewPassword   string            `json:"new_password"`
 	OwnerKey      ed25519.PublicKey `json:"owner_key,omitempty"`
+	RecoveryCode  string            `json:"recovery_code,omitempty"`
 }
 
 func (c CommitCall) wire() any {
-	return commitWire{c.PlanHash, c.Administrator, c.NewPassword.Reveal(), c.OwnerKey}
+	return commitWire{c.PlanHash, c.Administrator, c.NewPassword.Reveal(), c.OwnerKey, c.RecoveryCode.Reveal()}
 }
 
 // MarshalJSON writes [redacted] for the password: see Encode.
 func (c CommitCall) MarshalJSON() ([]byte, error) {
-	return json.Marshal(commitWire{c.PlanHash, c.Administrator, c.NewPassword.String(), c.OwnerKey})
+	w := commitWire{c.PlanHash, c.Administrator, c.NewPassword.String(), c.OwnerKey, ""}
+	if !c.RecoveryCode.Empty() {
+		w.RecoveryCode = c.RecoveryCode.String()
+	}
+	return json.Marshal(w)
 }
 
 // UnmarshalJSON reads what Encode writes.
@@ -108,9 +116,10 @@ func (c *CommitCall) UnmarshalJSON(data []byte) error {
 	if len(w.OwnerKey) != 0 && len(w.OwnerKey) != ed25519.PublicKeySize {
 		return fmt.Errorf("%w: owner_key", strictjson.ErrType)
 	}
-	password, err := readSecret(w.NewPassword)
-	*c = CommitCall{w.PlanHash, w.Administrator, password, w.OwnerKey}
-	return err
+	password, err1 := readSecret(w.NewPassword)
+	code, err2 := readSecret(w.RecoveryCode)
+	*c = CommitCall{w.PlanHash, w.Administrator, password, w.OwnerKey, code}
+	return errors.Join(err1, err2)
 }
 
 // CommitReply says that the plan is accepted and durable: it will be done, or
