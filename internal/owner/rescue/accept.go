@@ -223,9 +223,15 @@ func (r *run) handOver(ctx context.Context, call deviceapi.CommitCall) (reply de
 	return reply, err
 }
 
-// unsure tells whether an error leaves open what the NAS did.
+// unsure tells whether an error leaves open what the NAS did. Front that waited
+// in vain for core (core_unreachable) knows no more: core may still be at it.
 func unsure(err error) bool {
-	return errors.Is(err, catalog.New("unreachable")) || errors.Is(err, catalog.New("bad_message")) || errors.Is(err, context.Canceled)
+	for _, id := range []catalog.ID{"unreachable", "core_unreachable", "bad_message"} {
+		if errors.Is(err, catalog.New(id)) {
+			return true
+		}
+	}
+	return errors.Is(err, context.Canceled)
 }
 
 func verifyCommit(_ context.Context, r *run) (bool, error) { return r.state.Transaction != "", nil }
