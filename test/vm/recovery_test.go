@@ -107,22 +107,33 @@ func testStockReboots(t *testing.T, ctx context.Context, n *nas) {
 	check(t, n.Resume(ctx, "debian"))
 }
 
-// testButtonIsOurs holds the button 1 s, 4 s and 12 s: logind must not even notice.
+// testButtonIsOurs holds the button 1 s, 4 s and 12 s: logind must not even notice. With core away it
+// notices, and the drop-in keeps it from acting.
 func testButtonIsOurs(t *testing.T, ctx context.Context, n *nas) {
-	const bootID = "cat /proc/sys/kernel/random/boot_id; systemctl is-system-running; systemctl list-jobs --no-legend; journalctl --no-pager -o cat -u systemd-logind"
-	before := n.shell(t, ctx, bootID)
-	for _, hold := range []time.Duration{time.Second, 4 * time.Second, 12 * time.Second} {
-		check(t, n.Hold(ctx, hold))
+	const alive = "cat /proc/sys/kernel/random/boot_id; systemctl is-system-running; systemctl list-jobs --no-legend"
+	const noticed = "journalctl --no-pager -o cat -u systemd-logind"
+	before, quiet := n.shell(t, ctx, alive), n.shell(t, ctx, noticed)
+	hold := func(d time.Duration) {
+		check(t, n.Hold(ctx, d))
 		// logind acts some 3 s after the button is let go; stock Debian is down by then.
 		pause(ctx, 6*time.Second)
-		if after := n.shell(t, ctx, bootID); after != before {
-			t.Errorf("a hold of %s: before\n%s\nafter\n%s", hold, before, after)
+		if after := n.shell(t, ctx, alive); after != before {
+			t.Errorf("a hold of %s: before\n%s\nafter\n%s", d, before, after)
 		}
+	}
+	for _, d := range []time.Duration{time.Second, 4 * time.Second, 12 * time.Second} {
+		hold(d)
+	}
+	if said := n.shell(t, ctx, noticed); said != quiet {
+		t.Errorf("logind noticed the button: %s", strings.TrimPrefix(said, quiet))
 	}
 	// D8: the press of 1 s selected nothing, and core says so.
 	if said := n.shell(t, ctx, "journalctl --no-pager -o cat -u paperclipd-core"); !strings.Contains(said, "selected nothing") {
 		t.Errorf("core does not say why the press of 1 s selected nothing: %s", said)
 	}
+	n.shell(t, ctx, "systemctl stop paperclipd-core")
+	before = n.shell(t, ctx, alive)
+	hold(time.Second)
 }
 
 // testClaimChangesNothing opens a claim where it is hardest to reach, behind an owner's firewall that
