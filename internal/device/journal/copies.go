@@ -145,7 +145,7 @@ func (j *Journal) accept(r *Record, generation uint64) error {
 	if _, err := encode(generation, r); err != nil {
 		return err
 	}
-	if err := j.fsys.MkdirAll("journal.accept.mkdir", j.dir, 0o700); err != nil {
+	if err := atomicfile.MakeDir(j.fsys, "journal.accept", j.dir, 0o700); err != nil {
 		return err
 	}
 	if err := j.write("journal.accept", generation, r); err != nil {

@@ -148,6 +148,38 @@ func Settle(fsys opfs.FS, op, path string) error {
 	return err
 }
 
+// MakeDir makes a directory and those above it that are missing, and makes the
+// names of all of them durable: a file in a directory that is not is lost with
+// it. A directory that is there already has its own name made durable again,
+// since the run that made it may have ended before that. Its operations are
+// op + ".mkdir" (if one is missing) and ".syncparent" (one for each).
+func MakeDir(fsys opfs.FS, op, dir string, perm fs.FileMode) error {
+	parents := []string{filepath.Dir(dir)}
+	for missing := dir; ; missing = filepath.Dir(missing) {
+		_, err := fsys.Lstat(missing)
+		if err == nil || filepath.Dir(missing) == missing {
+			break
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		if missing != dir {
+			parents = append(parents, filepath.Dir(missing))
+		}
+	}
+	if _, err := fsys.Lstat(dir); err != nil {
+		if err := fsys.MkdirAll(op+".mkdir", dir, perm); err != nil {
+			return err
+		}
+	}
+	for _, parent := range slices.Backward(parents) { // from the top
+		if err := fsys.SyncDir(op+".syncparent", parent); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func clean(fsys opfs.FS, op, tmp string) error {
 	if exists, err := existing(fsys, tmp); err != nil || !exists {
 		return err

@@ -166,3 +166,24 @@ func TestRemoveAndSettleAreRepeatable(t *testing.T) {
 		t.Errorf("settle without a directory: %v", err)
 	}
 }
+
+func TestMakeDirMakesEveryNameDurable(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "a", "b")
+	var rec opfs.Recorder
+	for range 2 {
+		if err := atomicfile.MakeDir(opfs.OS(rec.Hook), "t", dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if want := []string{"t.mkdir", "t.syncparent", "t.syncparent", "t.syncparent"}; !slices.Equal(rec.Ops(), want) {
+		t.Errorf("ops = %v, want %v", rec.Ops(), want)
+	}
+	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
+		t.Errorf("%v, %v", info, err)
+	}
+	file := filepath.Join(dir, "file")
+	write(t, file, "", 0o600)
+	if err := atomicfile.MakeDir(opfs.OS(nil), "t", filepath.Join(file, "x"), 0o700); err == nil {
+		t.Error("a directory was made in a file")
+	}
+}

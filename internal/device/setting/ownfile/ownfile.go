@@ -45,8 +45,7 @@ func Read(fsys opfs.FS, path string) (Content, error) {
 
 // Move takes path from one content to another. Where it holds the new one
 // already, that is made durable; where it holds neither, it is
-// setting.ErrThirdValue. Its operations are those of package atomicfile, and
-// op + ".mkdir".
+// setting.ErrThirdValue. Its operations are those of package atomicfile.
 func Move(fsys opfs.FS, op, file string, from, to Content) error {
 	now, err := Read(fsys, file)
 	switch {
@@ -59,8 +58,8 @@ func Move(fsys opfs.FS, op, file string, from, to Content) error {
 	case to == nil:
 		return Permanent(atomicfile.Remove(fsys, op, file))
 	}
-	if _, err := fsys.Stat(path.Dir(file)); errors.Is(err, fs.ErrNotExist) {
-		if err := fsys.MkdirAll(op+".mkdir", path.Dir(file), 0o755); err != nil {
+	if now == nil { // so its directory may be missing, or new
+		if err := atomicfile.MakeDir(fsys, op, path.Dir(file), 0o755); err != nil {
 			return err
 		}
 	}

@@ -10,7 +10,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 
 	"github.com/paperclip-nas/paperclip/internal/x/atomicfile"
@@ -29,14 +28,21 @@ func Database(configFile string) string { return configFile + ".passdb" }
 
 // Tool acts as the tool that it was started as, and returns the exit status.
 func Tool(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	if args[1] == "-s" {
-		return pdbedit(args[2], args[len(args)-1], stdout, stderr)
-	}
-	return python(stdin, stdout, stderr)
+	return ToolOn(opfs.OS(nil), "fake", args, stdin, stdout, stderr)
 }
 
-func pdbedit(config, user string, stdout, stderr io.Writer) int {
-	lines, err := load(config)
+// ToolOn is Tool over another file system, where what it writes are operations
+// named after op. As Samba's own database does, it replaces the whole in one
+// durable step.
+func ToolOn(fsys opfs.FS, op string, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	if args[1] == "-s" {
+		return pdbedit(fsys, args[2], args[len(args)-1], stdout, stderr)
+	}
+	return python(fsys, op, stdin, stdout, stderr)
+}
+
+func pdbedit(fsys opfs.FS, config, user string, stdout, stderr io.Writer) int {
+	lines, err := load(fsys, config)
 	if err != nil {
 		fmt.Fprintln(stderr, err)
 		return 1
@@ -58,7 +64,7 @@ type value struct {
 	Changed    int64  `json:"changed"`
 }
 
-func python(stdin io.Reader, stdout, stderr io.Writer) int {
+func python(fsys opfs.FS, op string, stdin io.Reader, stdout, stderr io.Writer) int {
 	var r struct {
 		Action, Config, User string
 		From, To             value
@@ -71,7 +77,7 @@ func python(stdin io.Reader, stdout, stderr io.Writer) int {
 		fmt.Fprintln(stdout, "tdbsam")
 		return 0
 	}
-	lines, err := load(r.Config)
+	lines, err := load(fsys, r.Config)
 	if err != nil {
 		fmt.Fprintln(stderr, err)
 		return 1
@@ -91,7 +97,7 @@ func python(stdin io.Reader, stdout, stderr io.Writer) int {
 		}
 		lines[i] = strings.Join(f, ":")
 		data := []byte(strings.Join(lines, "\n") + "\n")
-		if err := atomicfile.Replace(opfs.OS(nil), "fake", Database(r.Config), data, atomicfile.Options{}); err != nil {
+		if err := atomicfile.Replace(fsys, op, Database(r.Config), data, atomicfile.Options{}); err != nil {
 			fmt.Fprintln(stderr, err)
 			return 1
 		}
@@ -100,8 +106,8 @@ func python(stdin io.Reader, stdout, stderr io.Writer) int {
 	return 4
 }
 
-func load(config string) ([]string, error) {
-	data, err := os.ReadFile(Database(config))
+func load(fsys opfs.FS, config string) ([]string, error) {
+	data, err := fsys.ReadFile(Database(config))
 	return strings.Split(strings.TrimRight(string(data), "\n"), "\n"), err
 }
 
