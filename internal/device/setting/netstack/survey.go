@@ -88,11 +88,9 @@ func (s System) Survey(ctx context.Context) ([]NIC, error) {
 	if err != nil {
 		return nil, err
 	}
-	stanzas, err := interfaces.Load(s.FS)
-	if err != nil {
-		return nil, fmt.Errorf("%s cannot be read: %w", interfaces.Main, err)
-	}
-	up, err := s.broughtUp()
+	// What cannot be read there is for the adapter of ifupdown to report.
+	stanzas, _ := interfaces.Load(s.FS)
+	up, err := s.BroughtUp()
 	if err != nil {
 		return nil, err
 	}
@@ -228,8 +226,8 @@ func (s System) Link(name string) (Link, error) {
 	return l, nil
 }
 
-// broughtUp are the interfaces that ifup says it has brought up.
-func (s System) broughtUp() (map[string]bool, error) {
+// BroughtUp are the interfaces that ifup says it has brought up.
+func (s System) BroughtUp() (map[string]bool, error) {
 	up := make(map[string]bool)
 	data, err := s.FS.ReadFile("/run/network/ifstate")
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {

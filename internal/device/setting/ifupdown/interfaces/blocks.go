@@ -167,3 +167,23 @@ func swap(line string, n int, word string) string {
 	}
 	return line
 }
+
+// Flat is the whole configuration as one file that sources no other.
+func (c Config) Flat() string {
+	var b strings.Builder
+	for _, block := range c.Blocks {
+		if k := block.kind(); k != "source" && k != "source-directory" {
+			b.WriteString(line(block.Text))
+		}
+	}
+	return b.String()
+}
+
+// Paths are the files that were read and hold a block.
+func (c Config) Paths() []string {
+	var all []string
+	for _, b := range c.Blocks {
+		all = add(all, b.Path)
+	}
+	return all
+}

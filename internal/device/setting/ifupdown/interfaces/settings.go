@@ -189,3 +189,9 @@ func (b Block) address() (netip.Prefix, bool) {
 	p := netip.PrefixFrom(a, bits)
 	return p, p.IsValid()
 }
+
+// Made reports whether ifup itself makes an interface: of others, as a bond or
+// a bridge, or by dialling.
+func (c Config) Made(name string) bool {
+	return len(c.members(name)) > 0 || slices.ContainsFunc(c.Blocks, func(b Block) bool { return b.Interface() == name && b.Method() == "ppp" })
+}
