@@ -114,6 +114,13 @@ type Sighting struct {
 	Netmask   string
 	Gateway   string
 	DNS       []string
+
+	// Listed is what a list says of a device, such as a router's leases, and not
+	// the device: it may be older than where the device is now.
+	Listed bool
+	// Clue is a listed sighting that is worth telling only of a device that is
+	// known in another way.
+	Clue bool
 }
 
 // facts lists what the sighting says, field by field.

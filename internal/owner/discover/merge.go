@@ -2,6 +2,7 @@ package discover
 
 import (
 	"cmp"
+	"math/rand/v2"
 	"net/netip"
 	"reflect"
 	"slices"
@@ -10,22 +11,32 @@ import (
 	"github.com/paperclip-nas/paperclip/internal/domain/nas"
 )
 
-// maxSightings bounds what a flood of forged answers can take of memory.
-const maxSightings = 4096
+// maxSightings bounds what a flood of forged answers can take of memory, and
+// maxPlace what comes from one place. A NAS says two or three things of itself.
+const (
+	maxSightings = 4096
+	maxPlace     = 64
+	maxElsewhere = 1024
+)
 
-// book collects sightings. Nothing that was seen is ever dropped from it in
-// favour of something else: an answer that differs from another in who it
-// claims to be stands beside it.
+// book collects sightings. An answer that differs from another in who it claims
+// to be stands beside it. Only in a flood does one give way to another: then
+// among those of the place that said the most, so that somebody who sends
+// thousands of forged answers pushes out his own and not a real device's.
 type book struct {
 	seen     []seen
-	count    int // of what was new
+	index    map[string]int       // what a sighting repeats → where it stands
+	places   map[netip.Addr][]int // where those from each place stand, in the order in which they came
+	count    int                  // of what was new
 	overflow bool
+	onLink   func(netip.Addr) bool // nil: everywhere
 }
 
 // seen is the latest of equal sightings, and what the earlier ones said
 // differently.
 type seen struct {
 	Sighting
+	key     string
 	when    int // the count at which it came
 	earlier []Fact
 }
@@ -34,57 +45,158 @@ const maxEarlier = 16
 
 // add notes s; false where it says nothing new.
 func (b *book) add(s Sighting) bool {
-	for i, old := range b.seen {
-		if !old.repeats(s) {
-			continue
-		}
-		if reflect.DeepEqual(old.Sighting, s) {
-			return false
-		}
-		earlier := old.earlier
-		for _, f := range old.facts() {
-			if len(earlier) < maxEarlier && !slices.Contains(earlier, f) && !slices.Contains(s.facts(), f) {
-				earlier = append(earlier, f)
-			}
-		}
+	if b.index == nil {
+		b.index, b.places = map[string]int{}, map[netip.Addr][]int{}
+	}
+	key := s.key()
+	i, known := b.index[key]
+	if !known {
+		i = b.room(s)
 		b.count++
-		b.seen[i] = seen{s, b.count, earlier}
+		b.index[key] = i
+		b.places[b.place(s)] = append(b.places[b.place(s)], i)
+		b.seen[i] = seen{Sighting: s, key: key, when: b.count}
 		return true
 	}
-	if len(b.seen) == maxSightings {
-		b.overflow = true
+	old := b.seen[i]
+	if reflect.DeepEqual(old.Sighting, s) {
 		return false
 	}
+	said := s.facts()
+	for _, f := range old.facts() {
+		if len(old.earlier) < maxEarlier && !slices.Contains(old.earlier, f) && !slices.Contains(said, f) {
+			old.earlier = append(old.earlier, f)
+		}
+	}
 	b.count++
-	b.seen = append(b.seen, seen{Sighting: s, when: b.count})
+	b.seen[i] = seen{s, key, b.count, old.earlier}
 	return true
 }
 
-// repeats reports whether other is the same device that says the same way again
-// who it is: what it says of its state may have changed meanwhile.
-func (s Sighting) repeats(other Sighting) bool {
-	return s.Source == other.Source && s.From == other.From && s.Name == other.Name && s.Vendor == other.Vendor &&
-		s.Model == other.Model && s.Serial == other.Serial && s.KeyID == other.KeyID && slices.Equal(s.MACs, other.MACs)
+// place is where s came from. All that lies beyond our own networks is one
+// place, and so are all link-local IPv6 addresses: a forger has as many of
+// those as he likes.
+func (b *book) place(s Sighting) netip.Addr {
+	switch from := s.From.WithZone(""); {
+	case from.Is6() && from.IsLinkLocalUnicast(), b.onLink != nil && !b.onLink(from):
+		return netip.Addr{}
+	default:
+		return from
+	}
 }
+
+// room is where a new sighting can stand: behind the others, or in the place of
+// one that gives way. That is always the latest of its place: what a device said
+// before a flood stays, and what it says after it is the latest itself.
+func (b *book) room(s Sighting) int {
+	place := b.place(s)
+	limit := maxPlace
+	if !place.IsValid() {
+		limit = maxElsewhere
+	}
+	full := len(b.places[place]) >= limit
+	if !full && len(b.seen) < maxSightings {
+		b.seen = append(b.seen, seen{})
+		return len(b.seen) - 1
+	}
+	b.overflow = true
+	if !full {
+		place = b.fullest()
+	}
+	there := b.places[place]
+	gone := there[len(there)-1]
+	b.places[place] = there[:len(there)-1]
+	delete(b.index, b.seen[gone].key)
+	return gone
+}
+
+// fullest is the place with the most sightings of a few that are drawn: every
+// place is as likely as it is full.
+func (b *book) fullest() netip.Addr {
+	const drawn = 16
+	var best netip.Addr
+	for i := range drawn {
+		place := b.place(b.seen[rand.IntN(len(b.seen))].Sighting)
+		if i == 0 || len(b.places[place]) > len(b.places[best]) {
+			best = place
+		}
+	}
+	return best
+}
+
+// key is equal for the same device that says the same way again who it is: what
+// it says of its state may have changed meanwhile.
+func (s Sighting) key() string {
+	return strings.Join(append([]string{s.Source, s.From.String(), s.Name, s.Vendor, s.Model, s.Serial, s.KeyID}, s.MACs...), "\x00")
+}
+
+// maxCandidates bounds how many devices with a mark in common a sighting is
+// compared with.
+const maxCandidates = 64
 
 // devices groups the sightings, each group a device, in the order of names.
 func (b *book) devices() []Device {
 	var groups [][]seen
-	for _, s := range b.seen {
-		i := slices.IndexFunc(groups, func(g []seen) bool { return belongs(g, s.Sighting) })
-		if i < 0 {
-			groups = append(groups, []seen{s})
-			continue
-		}
+	marked := map[string][]int{} // mark → groups with a sighting that has it
+	join := func(i int, s seen) {
 		groups[i] = append(groups[i], s)
+		for _, m := range s.marks() {
+			if g := marked[m]; len(g) < maxCandidates && !slices.Contains(g, i) {
+				marked[m] = append(g, i)
+			}
+		}
+	}
+	place := func(s seen) {
+		var candidates []int
+		for _, m := range s.marks() {
+			candidates = append(candidates, marked[m]...)
+		}
+		slices.Sort(candidates)
+		for _, i := range slices.Compact(candidates) {
+			if belongs(groups[i], s.Sighting) {
+				join(i, s)
+				return
+			}
+		}
+		groups = append(groups, nil)
+		join(len(groups)-1, s)
+	}
+	for _, listed := range []bool{false, true} { // what a list says comes after what devices say
+		for _, s := range b.seen {
+			if s.Listed == listed {
+				place(s)
+			}
+		}
 	}
 	out := make([]Device, 0, len(groups))
 	for _, g := range groups {
-		out = append(out, describe(g))
+		if !g[0].Clue {
+			out = append(out, describe(g))
+		}
 	}
 	slices.SortStableFunc(out, func(a, b Device) int {
 		return cmp.Or(strings.Compare(strings.ToLower(a.Name), strings.ToLower(b.Name)), slices.CompareFunc(a.Addresses, b.Addresses, netip.Addr.Compare))
 	})
+	return out
+}
+
+// marks are what two sightings of one device have at least one of in common.
+func (s Sighting) marks() []string {
+	var out []string
+	if s.Serial != "" {
+		out = append(out, "serial "+strings.ToLower(s.Serial))
+	}
+	if s.KeyID != "" {
+		out = append(out, "key "+strings.ToLower(s.KeyID))
+	}
+	for _, m := range s.MACs {
+		out = append(out, "mac "+m)
+	}
+	if s.Name != "" {
+		for _, a := range union([]netip.Addr{s.From}, s.Addresses) {
+			out = append(out, "at "+a.String()+" "+strings.ToLower(s.Name))
+		}
+	}
 	return out
 }
 
@@ -93,7 +205,7 @@ func (b *book) devices() []Device {
 // says what one of g says, word for word. So a forged answer that borrows a
 // serial or a MAC makes a device of its own, whichever came first.
 func belongs(g []seen, s Sighting) bool {
-	linked, near := false, false
+	linked, near := false, s.Listed // a list may be older than where the device is now
 	for _, m := range g {
 		if contradict(m.Sighting, s) {
 			return false
@@ -119,12 +231,15 @@ func link(a, b Sighting) bool {
 func contradict(a, b Sighting) bool {
 	ports := func(x, y int) bool { return x != 0 && y != 0 && x != y }
 	return differ(a.Serial, b.Serial) || differ(a.KeyID, b.KeyID) || differ(a.Vendor, b.Vendor) ||
-		differ(a.Name, b.Name) || differ(a.Model, b.Model) || differ(a.Build, b.Build) ||
+		!a.Listed && !b.Listed && differ(a.Name, b.Name) || differ(a.Model, b.Model) || differ(a.Build, b.Build) ||
 		// One protocol says 7.2 where another says 7.2.1.
 		!strings.HasPrefix(a.Version, b.Version) && !strings.HasPrefix(b.Version, a.Version) ||
-		a.Status != nas.Unknown && b.Status != nas.Unknown && a.Status != b.Status ||
+		a.told() && b.told() && a.Status != b.Status ||
 		ports(a.HTTPPort, b.HTTPPort) || ports(a.HTTPSPort, b.HTTPSPort)
 }
+
+// told reports whether the device itself said in which state it is.
+func (s Sighting) told() bool { return s.Status != nas.Unknown && !s.Guessed }
 
 // twins reports whether a and b say the same in the same way of what is one for
 // the whole device, from two places: a NAS on two networks does.
@@ -176,15 +291,17 @@ func describe(g []seen) Device {
 			d.DNS = append(d.DNS, s.DNS...)
 		}
 		d.MACs = union(d.MACs, s.MACs)
-		d.Addresses = union(d.Addresses, s.Addresses)
+		if !s.Listed || len(d.Addresses) == 0 {
+			d.Addresses = union(d.Addresses, s.Addresses)
+		}
 		d.FoundBy = union(d.FoundBy, []string{s.Source})
 		d.Facts = union(d.Facts, append(s.facts(), s.earlier...))
 	}
-	state := nas.Unknown
+	state, told := nas.Unknown, false
 	for _, s := range slices.SortedFunc(slices.Values(g), func(a, b seen) int { return b.when - a.when }) {
 		first(&d.Claim, s.Claim)
-		if state == nas.Unknown {
-			state = s.Status
+		if state == nas.Unknown || !told && s.told() {
+			state, told = s.Status, s.told()
 		}
 	}
 	d.Status, d.StatusText = state.ID(), state.String()
@@ -199,15 +316,25 @@ func first[T comparable](into *T, v T) {
 	}
 }
 
-// lookAlikes are the pairs of devices that share a serial, a MAC or a key id
-// and yet cannot be one: one of them may be pretending.
+// maxPairs bounds how many look-alikes are told of: a flood has any number.
+const maxPairs = 8
+
+// lookAlikes are pairs of devices that share a serial, a MAC or a key id and yet
+// cannot be one: one of them may be pretending.
 func lookAlikes(devices []Device) [][]string {
 	var out [][]string
-	for i, a := range devices {
-		for _, b := range devices[i+1:] {
-			shared := same(a.Serial, b.Serial) || same(a.KeyID, b.KeyID) || shareAny(a.MACs, b.MACs)
-			if shared {
-				out = append(out, []string{a.label(), b.label()})
+	holder := map[string]int{}
+	paired := map[[2]int]bool{}
+	for i, d := range devices {
+		for _, m := range (Sighting{Serial: d.Serial, KeyID: d.KeyID, MACs: d.MACs}).marks() {
+			j, taken := holder[m]
+			if !taken {
+				holder[m] = i
+				continue
+			}
+			if pair := [2]int{j, i}; j != i && !paired[pair] && len(out) < maxPairs {
+				paired[pair] = true
+				out = append(out, []string{devices[j].label(), d.label()})
 			}
 		}
 	}

@@ -1,6 +1,7 @@
 package discover
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"net/netip"
@@ -265,18 +266,43 @@ func TestMatch(t *testing.T) {
 	}
 }
 
-// A flood takes bounded memory, and says so.
+// A flood takes bounded memory, says so, and pushes out nothing but itself,
+// whether it comes from one place, from all of the network, or from elsewhere;
+// and what a device says after it is heard.
 func TestFlood(t *testing.T) {
-	b := &book{}
-	for i := range maxSightings + 1 {
-		s := attic()
-		s.Serial = fmt.Sprint("S", i)
-		b.add(s)
-	}
-	if len(b.seen) != maxSightings || !b.overflow {
-		t.Errorf("%d sightings, overflow %v", len(b.seen), b.overflow)
-	}
-	if f := findings(seenTogether(attic()), nil, b.overflow); len(f) != 1 || f[0].ID != "find_flooded" {
-		t.Errorf("%+v", f)
+	home := netip.MustParsePrefix("192.0.2.0/24")
+	for name, place := range map[string]func(i int) netip.Addr{
+		"one place":       func(int) netip.Addr { return address("192.0.2.66") },
+		"the network":     func(i int) netip.Addr { return netip.AddrFrom4([4]byte{192, 0, 2, byte(i)}) },
+		"elsewhere":       func(i int) netip.Addr { return netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}) },
+		"our own address": func(int) netip.Addr { return address("192.0.2.20") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := &book{onLink: home.Contains}
+			b.add(cellar())
+			early := name != "our own address"
+			if early {
+				b.add(attic())
+			}
+			for i := range 100_000 {
+				s := attic()
+				s.Serial, s.From = fmt.Sprint("S", i), place(i)
+				s.Addresses = []netip.Addr{s.From}
+				b.add(s)
+			}
+			b.add(attic())
+			if len(b.seen) > maxSightings || len(b.index) != len(b.seen) || !b.overflow {
+				t.Errorf("%d sightings, %d indexed, overflow %v", len(b.seen), len(b.index), b.overflow)
+			}
+			devices := b.devices()
+			for _, want := range []Sighting{attic(), cellar()} {
+				if d, err := Match(devices, cmp.Or(want.Serial, want.MACs[0])); err != nil || d.Addresses[0] != want.From {
+					t.Errorf("%s: %+v, %v", want.Name, d, err)
+				}
+			}
+			if f := findings(devices, nil, b.overflow); len(f) == 0 || len(f) > 1+maxPairs || f[0].ID != "find_flooded" {
+				t.Errorf("%+v", f)
+			}
+		})
 	}
 }

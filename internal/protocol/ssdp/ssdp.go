@@ -106,7 +106,7 @@ func headers(b []byte) ([]Header, error) {
 			return out, nil // some devices leave out the empty line
 		}
 		name, value, ok := strings.Cut(line, ":")
-		if name = strings.TrimSpace(name); !ok || name == "" {
+		if name = strings.TrimSpace(name); !ok || name == "" || strings.Contains(line, "\r") {
 			return nil, fmt.Errorf("%w: the line %q is no header", ErrNotSSDP, printable.Clean(line))
 		}
 		if len(out) == maxHeaders {
