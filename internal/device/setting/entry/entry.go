@@ -9,7 +9,9 @@
 package entry
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 
 	"github.com/paperclip-nas/paperclip/internal/device/setting"
 	"github.com/paperclip-nas/paperclip/internal/device/setting/ownfile"
@@ -36,10 +38,13 @@ func (e Entry) Read(fsys opfs.FS) (ownfile.Content, error) {
 }
 
 // Move takes the entry from one value to another. Where it has the new one
-// already, that is made durable; where it has neither, it is
-// setting.ErrThirdValue. Its operations are those of package atomicfile.
+// already, that is made durable; where it has neither, or the file is gone, it
+// is setting.ErrThirdValue. Its operations are those of package atomicfile.
 func (e Entry) Move(fsys opfs.FS, op string, from, to ownfile.Content) error {
 	data, err := fsys.ReadFile(e.Path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%s is gone: %w", e.Path, setting.ErrThirdValue)
+	}
 	if err != nil {
 		return err
 	}
