@@ -65,7 +65,7 @@ func TestNAS(t *testing.T) {
 			{"a claim that lapses changes nothing (promise 2)", testClaimLapses},
 		}},
 		{"disk", disk, []part{
-			{"power cut after acceptance: all old or all new, before any door opens (promise 1)", testPowerCut},
+			{"a power cut after acceptance: all new before any door opens (promise 1)", testPowerCut},
 			{"every write to the configuration has a name (promise 1)", testNamedWrites},
 		}},
 	} {
@@ -197,13 +197,13 @@ func (n *nas) unchangedBy(t *testing.T, ctx context.Context, prefix string, end 
 	t.Logf("%d names compared", len(before))
 }
 
-// testPowerCut takes the power away the moment a reset is accepted, with nothing written back, and
-// switches on again: the password is the old one everywhere or the new one everywhere, and sshd and smbd
-// began only after that was so.
+// testPowerCut takes the power away in the middle of an accepted reset, the moment the first password store
+// has changed, with nothing written back; and switches on again: the new password holds everywhere, and
+// sshd, smbd and the network began only after that was so.
 func testPowerCut(t *testing.T, ctx context.Context, n *nas) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute)
 	defer cancel()
-	n.shell(t, ctx, "systemd-run --quiet --collect --unit=power-cut "+guestProgram+" cut /var/lib/paperclip/journal.a")
+	n.shell(t, ctx, "systemd-run --quiet --collect --unit=power-cut "+guestProgram+" cut /etc/shadow")
 	code := n.openClaim(t, ctx)
 	r, err := n.lan.StartRescue(ctx, n.built.Paperclip, t.TempDir(), "--administrator", "anna")
 	check(t, err)
@@ -218,16 +218,14 @@ func testPowerCut(t *testing.T, ctx context.Context, n *nas) {
 	n.running(t, ctx)
 	n.serving(t, ctx)
 
+	committed, stop := context.WithTimeout(ctx, time.Minute)
+	defer stop()
+	_, err = n.Agent.Until(committed, `journalctl --no-pager -b -o cat -u paperclipd-core | grep 'result=committed'`)
+	check(t, err)
+
 	password, err := r.Password()
 	check(t, err)
-	old, err := n.lan.SSH(ctx, OldSubnet, GuestAddress, "anna", oldPassword)
-	check(t, err)
-	now := Accepted
-	if old == Accepted {
-		now = Refused
-	}
-	t.Logf("after the power cut the old password is %s", old)
-	n.witness(t, ctx, say{"anna", oldPassword, old}, say{"anna", password, now}, say{"ben", benPassword, Accepted})
+	n.witness(t, ctx, say{"anna", oldPassword, Refused}, say{"anna", password, Accepted}, say{"ben", benPassword, Accepted})
 	for _, door := range []string{"ssh", "smbd", "systemd-networkd"} {
 		order := n.shell(t, ctx, `for u in paperclip-recovery `+door+`; do systemctl show --property=ActiveEnterTimestampMonotonic --value $u; done | paste -sd' '`)
 		var recovered, opened int64

@@ -2,8 +2,8 @@
 
 // Command guest is the test's hand inside the virtual machine, one static program: init of the
 // initramfs (finds the root disk, hands over to systemd), an agent that runs commands sent over a
-// virtio port, and the few probes that Debian has no small tool for (a manifest of every file, the
-// speaker, the key events). It exists in memory only: the disk under test holds nothing of it.
+// virtio port, and the few hands that Debian has no small tool for (a manifest of every file, an owner's
+// files, a power cut at a given moment). It exists in memory only: the disk under test holds nothing of it.
 //
 // It never decides whether a test passed and knows nothing of Paperclip.
 package main
@@ -20,8 +20,8 @@ func main() {
 		}
 		powerOff()
 	}
-	if len(os.Args) < 2 {
-		fail(fmt.Errorf("usage: guest agent | manifest ROOT… | populate DIR | beep DEVICE HZ ON-MS OFF-MS COUNT | keys DEVICE CODE | cut FILE"))
+	if len(os.Args) < 3 && (len(os.Args) < 2 || os.Args[1] != "agent") {
+		fail(fmt.Errorf("usage: guest agent | manifest ROOT… | populate DIR | cut FILE"))
 	}
 	command, args := os.Args[1], os.Args[2:]
 	switch command {
@@ -31,12 +31,8 @@ func main() {
 		fail(writeManifest(os.Stdout, args))
 	case "populate":
 		fail(populate(args[0]))
-	case "beep":
-		fail(beep(args))
 	case "cut":
 		fail(cutAfter(args[0]))
-	case "keys":
-		fail(printKeys(args))
 	default:
 		fail(fmt.Errorf("unknown command %q", command))
 	}

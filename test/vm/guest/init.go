@@ -157,14 +157,18 @@ func prepare() error {
 	return nil
 }
 
-// cutAfter takes the power away as soon as the file has content: nothing is synced or unmounted.
+// cutAfter takes the power away as soon as another file stands at path: nothing is synced or unmounted.
 func cutAfter(path string) error {
 	trigger, err := os.OpenFile("/proc/sysrq-trigger", os.O_WRONLY, 0)
 	if err != nil {
 		return err
 	}
+	before, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
 	for {
-		if info, err := os.Stat(path); err == nil && info.Size() > 0 {
+		if now, err := os.Stat(path); err == nil && !os.SameFile(before, now) {
 			_, err := trigger.WriteString("b") // a reboot at once, which ends QEMU
 			return err
 		}
