@@ -8,7 +8,7 @@ SHELL   := /bin/bash -o pipefail
 TOOL    := $(GO) tool -modfile=tools/go.mod
 FUZZED   = $(shell grep -rlE '^func Fuzz[A-Z]' --include='*_test.go' internal | xargs -n1 dirname | sort -u)
 
-.PHONY: help build test race lint fuzz soak-button test-vm demo cross clean
+.PHONY: help build test race lint fuzz crash soak-button test-vm demo cross clean
 
 help:            ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -31,6 +31,9 @@ fuzz:            ## each parser for T (make fuzz T=1m)
 	@set -e; for p in $(FUZZED); do \
 	  for f in $$(grep -ohE '^func Fuzz[A-Za-z0-9_]+' $$p/*_test.go | cut -c6-); do \
 	    echo "$$p $$f"; $(GO) test ./$$p -run '^$$' -fuzz "^$$f\$$" -fuzztime $(T); done; done
+
+crash:           ## killed at every operation of a reset, restarted: all old or all new
+	$(GO) test ./internal/device/journal -run 'Kill|Crash|PowerCut|HalfState' -count=1 -timeout 30m -v -crash.every=1 | grep -vE '^ *(===|---) .*/places/'
 
 soak-button:     ## N button traces against the oracle, 0 may be misread (N=10000000)
 	$(GO) test ./internal/domain/button -run '^TestSoak$$' -count=1 -timeout 0 -v -soak.traces=$(N)

@@ -42,6 +42,10 @@ import (
 
 var crashAll = flag.Bool("crash.all", false, "kill again at every place of every recovery, not at a sample (hours)")
 
+// crashEvery keeps a plain `go test` short: it is killed at every third place.
+// `make crash` is killed at each.
+var crashEvery = flag.Int("crash.every", 3, "be killed at every nth place")
+
 const jobVariable = "PAPERCLIP_CRASH_JOB"
 
 // job is what one child does.
@@ -496,14 +500,17 @@ func TestKilledAtEveryOperation(t *testing.T) {
 			places := b.places(t, job{Root: b.fresh(t), Begin: true})
 			t.Run("places", func(t *testing.T) {
 				for i, p := range places {
+					if i%*crashEvery != 0 {
+						continue
+					}
 					t.Run(fmt.Sprint(i), func(t *testing.T) {
 						t.Parallel()
 						b.killAndStart(t, b.fresh(t), job{Begin: true, Kill: &p})
 					})
 				}
 			})
-			t.Logf("%d places to be killed at, %d processes, ended %d times all old, %d times all new",
-				len(places), b.runs.Load(), b.olds.Load(), b.news.Load())
+			t.Logf("%d places to be killed at, every %d. tried, %d processes, ended %d times all old, %d times all new",
+				len(places), *crashEvery, b.runs.Load(), b.olds.Load(), b.news.Load())
 			if b.olds.Load() == 0 || !hopeless && b.news.Load() == 0 {
 				t.Error("only one end was ever reached: this test cannot fail")
 			}
@@ -514,8 +521,8 @@ func TestKilledAtEveryOperation(t *testing.T) {
 // Killed, and killed again while recovering: at a sample of the first places,
 // and of the second; all of them with -crash.all.
 func TestKilledAgainWhileRecovering(t *testing.T) {
-	if testing.Short() && !*crashAll {
-		t.Skip("long: left out with -short")
+	if *crashEvery > 1 && !*crashAll {
+		t.Skip("long: make crash runs it")
 	}
 	firstEach, secondEach := 79, 11
 	if *crashAll {
