@@ -155,7 +155,7 @@ func (c *Core) options(ctx context.Context) (deviceapi.OptionsReply, error) {
 	reply := deviceapi.OptionsReply{
 		Device:         nas.Identity{Name: c.cfg.Name, Vendor: "Paperclip", Model: c.cfg.Model, KeyID: c.KeyID()},
 		Administrators: []deviceapi.Administrator{},
-		Settings:       s,
+		Settings:       shown(s),
 		Modes:          []reset.Mode{reset.Soft},
 		Scopes:         []reset.Scope{},
 		Demands:        map[reset.Scope]access.Demand{},
@@ -173,7 +173,21 @@ func (c *Core) options(ctx context.Context) (deviceapi.OptionsReply, error) {
 	return reply, nil
 }
 
-// Plan works out what a reset would do now.
+// shownBlocked is how many blocked addresses a claimant is sent.
+const shownBlocked = 100
+
+// shown is what a claimant needs of the settings: of the accounts only the
+// administrators, and no list so long that the message would not fit.
+func shown(s nas.Settings) nas.Settings {
+	s = s.Clone()
+	s.Accounts = s.Administrators()
+	if s.AutoBlock != nil && len(s.AutoBlock.Blocked) > shownBlocked {
+		s.AutoBlock.Blocked = s.AutoBlock.Blocked[:shownBlocked]
+	}
+	return s
+}
+
+// plan works out what a reset would do now.
 func (c *Core) plan(ctx context.Context, q deviceapi.PlanCall) (reset.Plan, error) {
 	return MakePlan(ctx, c.cfg.Adapters, reset.Request{Device: c.cfg.Name, Mode: q.Mode, Scope: q.Scope, Administrator: q.Administrator})
 }

@@ -267,7 +267,7 @@ func interrupts(e nas.Effect) []string {
 func keeps(r Request, s nas.Settings) []string {
 	out := []string{"every file on every volume: no reset writes to a volume"}
 	if others := otherAccounts(s, r.Administrator); len(others) > 0 {
-		out = append(out, "the accounts and passwords of "+strings.Join(others, ", "))
+		out = append(out, "the accounts and passwords of "+enumerate(others))
 	} else {
 		out = append(out, "every other account and its password")
 	}
@@ -292,6 +292,16 @@ func keeps(r Request, s nas.Settings) []string {
 		out = append(out, r.Administrator+"'s second factor: taking it away needs a second proof")
 	}
 	return out
+}
+
+// named is how many accounts a plan names; the others it counts.
+const named = 20
+
+func enumerate(names []string) string {
+	if len(names) <= named {
+		return strings.Join(names, ", ")
+	}
+	return fmt.Sprintf("%s and %d others", strings.Join(names[:named], ", "), len(names)-named)
 }
 
 func otherAccounts(s nas.Settings, administrator string) []string {

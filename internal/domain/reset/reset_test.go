@@ -164,3 +164,15 @@ func TestHashNamesThePlan(t *testing.T) {
 		t.Fatalf("the hash does not survive the wire: %v", err)
 	}
 }
+
+// A NAS with a thousand accounts has a plan that can still be sent and read.
+func TestPlanOfManyAccountsStaysShort(t *testing.T) {
+	s := nas.Settings{Accounts: []nas.Account{{Name: "anna", Administrator: true}}}
+	for i := range 5000 {
+		s.Accounts = append(s.Accounts, nas.Account{Name: "pupil" + strings.Repeat("x", 20) + string(rune('a'+i%26))})
+	}
+	raw, err := json.Marshal(reset.Build(reset.Request{Mode: reset.Soft, Scope: reset.All, Administrator: "anna"}, s, everythingCovered()))
+	if err != nil || len(raw) > 8<<10 || !strings.Contains(string(raw), "and 4980 others") {
+		t.Fatalf("%d bytes, %v", len(raw), err)
+	}
+}
