@@ -119,12 +119,6 @@ func (e expected) heard(from netip.AddrPort) bool {
 	return len(e) == 0
 }
 
-// network is one IPv4 subnet of one interface.
-type network struct {
-	iface     net.Interface
-	broadcast netip.Addr // of the subnet
-}
-
 // networks lists the subnets where a broadcast can be sent: of interfaces that
 // are up and are not loopback.
 func networks() []network {
@@ -146,7 +140,7 @@ func upInterfaces(flag net.Flags) []net.Interface {
 	}
 	var out []net.Interface
 	for _, i := range all {
-		if i.Flags&net.FlagUp != 0 && i.Flags&net.FlagLoopback == 0 && i.Flags&flag != 0 {
+		if i.Flags&net.FlagUp != 0 && i.Flags&net.FlagLoopback == 0 && i.Flags&flag == flag {
 			out = append(out, i)
 		}
 	}

@@ -32,6 +32,7 @@ const DefaultWait = 12 * time.Second
 const (
 	settle      = 1500 * time.Millisecond // after Enough: time for a second match
 	verifyWait  = 5 * time.Second
+	verifyAll   = 15 * time.Second
 	verifyAhead = 8 // devices that are verified at a time
 )
 
@@ -46,6 +47,19 @@ type Source interface {
 	Sent() int
 }
 
+// Follower is a source that looks closer at what any source has seen.
+type Follower interface {
+	// Follow sends what it learns; it sends nothing where s is none of its
+	// business. It is called once for each new sighting, several at a time.
+	Follow(ctx context.Context, s Sighting, out chan<- Sighting)
+}
+
+// Noticer is a source that has noticed something that a person should know.
+type Noticer interface {
+	// Notices lists it, once the search is over.
+	Notices() []catalog.Problem
+}
+
 // Options are how to search.
 type Options struct {
 	// Wait is how long to search at most; DefaultWait where it is zero. A search
@@ -57,6 +71,9 @@ type Options struct {
 	// Changed, where given, is told of the devices whenever there is something
 	// new, from the searching goroutine.
 	Changed func([]Device)
+	// Around, where given, is what this computer knows of the networks that it
+	// is on, once the search is over: it explains why a device is not there.
+	Around func() Surroundings
 	// Verify, where given, looks at each device once the search is over and sets
 	// Verified and what else it then knows. It is called from several goroutines,
 	// each with a device of its own.
@@ -94,25 +111,42 @@ func Find(ctx context.Context, sources []Source, o Options) (Result, error) {
 	if o.Wait <= 0 {
 		o.Wait = DefaultWait
 	}
-	b := &book{}
+	b := &book{onLink: ours(interfaces())}
 	failed := search(ctx, sources, o, b)
 	devices := verify(ctx, b.devices(), o.Verify)
 	r := Result{
-		Devices:   devices,
-		Findings:  findings(devices, failed, b.overflow),
-		ElapsedMS: time.Since(start).Milliseconds(),
+		Devices:  devices,
+		Findings: findings(devices, failed, b.overflow),
 	}
+	noticed := []catalog.Problem{}
 	for _, s := range sources {
 		r.PacketsSent += s.Sent()
+		if n, ok := s.(Noticer); ok {
+			noticed = append(noticed, n.Notices()...)
+		}
 	}
+	if o.Around != nil {
+		noticed = append(noticed, o.Around().explain(devices)...)
+	}
+	r.Findings = tell(r.Findings, noticed)
+	r.ElapsedMS = time.Since(start).Milliseconds()
 	return r, ctx.Err()
 }
+
+// Bounds on what is told and followed, so that the first device is told of at
+// once and a flood keeps this program from nothing else.
+const (
+	tellPause    = 20 * time.Millisecond
+	followAhead  = 8
+	maxFollowed  = 256
+	sightingRoom = 64
+)
 
 // search fills b, and returns why sources failed.
 func search(ctx context.Context, sources []Source, o Options, b *book) []error {
 	ctx, cancel := context.WithTimeout(ctx, o.Wait)
 	defer cancel()
-	sightings := make(chan Sighting)
+	sightings := make(chan Sighting, sightingRoom)
 	errs := make([]error, len(sources))
 	var running sync.WaitGroup
 	for i, s := range sources {
@@ -122,44 +156,126 @@ func search(ctx context.Context, sources []Source, o Options, b *book) []error {
 			}
 		})
 	}
+	ended := make(chan struct{})
 	go func() {
 		running.Wait()
-		close(sightings)
+		close(ended)
 	}()
-	var enough <-chan time.Time
-	for {
+	l := listener{o: o, b: b}
+	f := newFollowing(ctx, sources, sightings)
+	for ended != nil || f.pending > 0 || len(sightings) > 0 {
 		select {
-		case s, more := <-sightings:
-			if !more {
-				return slices.DeleteFunc(errs, func(err error) bool { return err == nil })
+		case s := <-sightings:
+			if b.add(s) {
+				f.follow(s)
+				l.heard()
 			}
-			if !b.add(s) {
-				continue
-			}
-			if o.Changed != nil {
-				o.Changed(b.devices())
-			}
-			if enough == nil && o.Enough != nil && o.Enough(b.devices()) {
-				enough = time.After(settle)
-			}
-		case <-enough:
+		case <-l.due:
+			l.tell()
+		case <-l.enough:
 			cancel() // the sources end, and with them the loop
-			enough = nil
+			l.enough = nil
+		case <-f.done:
+			f.pending--
+		case <-ended:
+			ended = nil
 		}
+	}
+	if l.due != nil {
+		l.tell()
+	}
+	return slices.DeleteFunc(errs, func(err error) bool { return err == nil })
+}
+
+// listener tells whoever waits of what is new: the first at once, what follows
+// on its heels together, and never so often that telling takes more time than
+// searching.
+type listener struct {
+	o      Options
+	b      *book
+	due    <-chan time.Time // something is new and not told of
+	enough <-chan time.Time
+	after  time.Time // not before then again
+}
+
+func (l *listener) heard() {
+	if l.due == nil && (l.o.Changed != nil || l.o.Enough != nil) {
+		l.due = time.After(time.Until(l.after))
 	}
 }
 
-// verify asks f about every device, and joins those that proved to be one.
+func (l *listener) tell() {
+	begun := time.Now()
+	l.due = nil
+	devices := l.b.devices()
+	if l.o.Changed != nil {
+		l.o.Changed(devices)
+	}
+	if l.enough == nil && l.o.Enough != nil && l.o.Enough(devices) {
+		l.enough = time.After(settle)
+	}
+	l.after = time.Now().Add(max(tellPause, 2*time.Since(begun)))
+}
+
+// following hands sightings to the sources that look closer, a few at a time
+// and a bounded number in all.
+type following struct {
+	ctx     context.Context
+	all     []Follower
+	out     chan<- Sighting
+	places  chan struct{}
+	done    chan struct{}
+	begun   int
+	pending int // not over before these are
+}
+
+func newFollowing(ctx context.Context, sources []Source, out chan<- Sighting) *following {
+	f := &following{ctx: ctx, out: out, places: make(chan struct{}, followAhead), done: make(chan struct{}, maxFollowed)}
+	for _, s := range sources {
+		if x, ok := s.(Follower); ok {
+			f.all = append(f.all, x)
+		}
+	}
+	return f
+}
+
+func (f *following) follow(s Sighting) {
+	for _, x := range f.all {
+		if f.begun == maxFollowed {
+			return
+		}
+		f.begun++
+		f.pending++
+		go func() {
+			defer func() { f.done <- struct{}{} }()
+			select {
+			case f.places <- struct{}{}:
+				defer func() { <-f.places }()
+				x.Follow(f.ctx, s, f.out)
+			case <-f.ctx.Done():
+			}
+		}()
+	}
+}
+
+// verify asks f about every device, and joins those that proved to be one. A
+// flood of devices is not waited for beyond verifyAll.
 func verify(ctx context.Context, devices []Device, f func(context.Context, *Device)) []Device {
 	if f == nil {
 		return devices
 	}
+	ctx, cancel := context.WithTimeout(ctx, verifyAll)
+	defer cancel()
 	var running sync.WaitGroup
 	places := make(chan struct{}, verifyAhead)
 	for i := range devices {
 		running.Go(func() {
-			places <- struct{}{}
-			defer func() { <-places }()
+			select {
+			case places <- struct{}{}:
+				defer func() { <-places }()
+			case <-ctx.Done():
+				return
+			}
 			ctx, cancel := context.WithTimeout(ctx, verifyWait)
 			defer cancel()
 			f(ctx, &devices[i])
@@ -202,13 +318,19 @@ func union[T comparable](a, b []T) []T {
 // errNoNetwork is a source's error where there is no interface to ask on.
 var errNoNetwork = errors.New("no network")
 
-func findings(devices []Device, failed []error, overflow bool) []Finding {
-	out := []Finding{}
-	add := func(p catalog.Problem) {
+// tell adds problems to findings, each once.
+func tell(out []Finding, problems []catalog.Problem) []Finding {
+	for _, p := range problems {
 		if !slices.ContainsFunc(out, func(f Finding) bool { return f.ID == p.ID && f.Text == p.Text }) {
 			out = append(out, Finding{ID: p.ID, Text: p.Text, WhatToDo: p.WhatToDo})
 		}
 	}
+	return out
+}
+
+func findings(devices []Device, failed []error, overflow bool) []Finding {
+	out := []Finding{}
+	add := func(p catalog.Problem) { out = tell(out, []catalog.Problem{p}) }
 	for _, err := range failed {
 		if errors.Is(err, errNoNetwork) {
 			add(catalog.New("no_network"))
