@@ -151,6 +151,16 @@ func (a *app) people(asJSON bool) io.Writer {
 	return a.env.Stdout
 }
 
+// screen is where the person at tty reads, whatever is redirected.
+func (a *app) screen(asJSON bool, tty *os.File) io.Writer {
+	for _, w := range []io.Writer{a.people(asJSON), a.env.Stderr} {
+		if f, ok := w.(*os.File); ok && terminal.Is(f) {
+			return f
+		}
+	}
+	return tty
+}
+
 // tty is the terminal that the program may ask at, if there is one.
 func (a *app) tty() (*os.File, bool) {
 	f, ok := a.env.Stdin.(*os.File)

@@ -129,5 +129,6 @@ func (d Device) outOfReach(here func(netip.Addr) bool) (catalog.Problem, bool) {
 // network is one IPv4 subnet of one interface.
 type network struct {
 	iface     net.Interface
+	prefix    netip.Prefix
 	broadcast netip.Addr // of the subnet
 }

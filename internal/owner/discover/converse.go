@@ -81,6 +81,21 @@ func read(ctx context.Context, c net.PacketConn, out chan<- datagram) {
 	}
 }
 
+// overhear listens on each interface to what devices tell everyone:
+// announcements, and answers to others. A device with an address of another
+// subnet can answer no other way. It is an extra: where another program holds
+// the port alone, it is left out.
+func overhear(group netip.Addr, port int) []net.PacketConn {
+	var out []net.PacketConn
+	for _, i := range upInterfaces(net.FlagMulticast) {
+		c, err := net.ListenMulticastUDP("udp4", &i, &net.UDPAddr{IP: group.AsSlice(), Port: port})
+		if err == nil {
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
 // give hands a sighting on, unless the search is over.
 func give(ctx context.Context, out chan<- Sighting, s Sighting) {
 	select {
@@ -126,7 +141,7 @@ func networks() []network {
 	for _, i := range upInterfaces(net.FlagBroadcast) {
 		for _, p := range prefixes(i) {
 			if p.Addr().Is4() && p.Bits() < 31 {
-				out = append(out, network{i, directedBroadcast(p)})
+				out = append(out, network{i, p.Masked(), directedBroadcast(p)})
 			}
 		}
 	}

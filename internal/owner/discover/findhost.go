@@ -1,10 +1,12 @@
 package discover
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"net"
 	"net/netip"
+	"runtime"
 	"slices"
 	"strconv"
 	"sync/atomic"
@@ -12,6 +14,7 @@ import (
 
 	"golang.org/x/net/ipv4"
 
+	"github.com/paperclip-nas/paperclip/internal/domain/catalog"
 	"github.com/paperclip-nas/paperclip/internal/domain/nas"
 	"github.com/paperclip-nas/paperclip/internal/protocol/findhost"
 )
@@ -22,6 +25,10 @@ import (
 type Findhost struct {
 	targets []netip.AddrPort
 	sent    atomic.Int64
+	held    atomic.Bool // somebody else has the port
+	echo    atomic.Bool // our own broadcast came back
+	heard   atomic.Bool
+	denied  atomic.Bool
 }
 
 // NewFindhost asks by broadcast on every interface; with targets it asks those
@@ -59,9 +66,13 @@ func (f *Findhost) Find(ctx context.Context, out chan<- Sighting) error {
 	}
 	take := func(d datagram) bool {
 		r, err := findhost.ParseReply(d.data)
-		if err != nil {
-			return false // our own query, somebody else's, or noise
+		if err != nil { // our own query, somebody else's, or noise
+			if bytes.Equal(d.data, query) {
+				f.echo.Store(true)
+			}
+			return false
 		}
+		f.heard.Store(true)
 		give(ctx, out, f.sighting(r, d.from.Addr()))
 		return len(f.targets) > 0 && waiting.heard(d.from)
 	}
@@ -83,6 +94,7 @@ func (f *Findhost) listen(ctx context.Context) (net.PacketConn, error) {
 		if err == nil {
 			return conn, nil
 		}
+		f.held.Store(true)
 		errs = append(errs, err)
 	}
 	return nil, errors.Join(errs...)
@@ -121,9 +133,28 @@ func (f *Findhost) broadcast(p *ipv4.PacketConn, query []byte) error {
 // count counts what went out. An interface that takes nothing just now is asked
 // again in the next round.
 func (f *Findhost) count(_ int, err error) {
-	if err == nil {
+	switch {
+	case err == nil:
 		f.sent.Add(1)
+	case deniedLocalNetwork(runtime.GOOS, err):
+		f.denied.Store(true)
 	}
+}
+
+// Notices tells what keeps answers away.
+func (f *Findhost) Notices() []catalog.Problem {
+	var out []catalog.Problem
+	if f.held.Load() {
+		out = append(out, catalog.New("port_held", findhost.Port))
+	}
+	switch {
+	case len(f.targets) > 0 || f.heard.Load():
+	case f.denied.Load() && f.Sent() == 0:
+		out = append(out, catalog.New("local_network_denied"))
+	case f.Sent() > 0 && !f.echo.Load() && !f.held.Load():
+		out = append(out, catalog.New("broadcast_lost"))
+	}
+	return out
 }
 
 func (f *Findhost) sighting(r findhost.Reply, from netip.Addr) Sighting {

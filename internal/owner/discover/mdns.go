@@ -93,13 +93,8 @@ func isWanted(service string) bool {
 	return slices.Contains([]string{announce.ServiceNative, announce.ServiceQNAP, announce.ServiceWeb}, service)
 }
 
-// mdnsPause: at 0, 0.3 and 1.3 s, then twice as long each time (RFC 6762 §5.2).
-func mdnsPause(round int) time.Duration {
-	if round == 0 {
-		return 300 * time.Millisecond
-	}
-	return time.Second << min(round-1, 6)
-}
+// mdnsPause: at 0, 1 and 3 s, then twice as long each time (RFC 6762 §5.2).
+func mdnsPause(round int) time.Duration { return time.Second << min(round, 6) }
 
 // open makes the sockets, and how to ask on all of them.
 func (m *MDNS) open(ctx context.Context, waiting expected) ([]net.PacketConn, func([]byte) error, error) {
@@ -134,22 +129,8 @@ func (m *MDNS) open(ctx context.Context, waiting expected) ([]net.PacketConn, fu
 		_ = p6.SetMulticastHopLimit(mdnsHopLimit)
 		conns = append(conns, v6)
 	}
-	conns = append(conns, overhear()...)
+	conns = append(conns, overhear(groupV4(), mdnsPort)...)
 	return conns, func(b []byte) error { return m.multicast(p4, p6, b) }, nil
-}
-
-// overhear listens to what devices tell everyone: announcements, and answers to
-// others. A device with an address of another subnet can answer no other way.
-// It is an extra: where another program holds the port alone, it is left out.
-func overhear() []net.PacketConn {
-	var out []net.PacketConn
-	for _, i := range upInterfaces(net.FlagMulticast) {
-		c, err := net.ListenMulticastUDP("udp4", &i, &net.UDPAddr{IP: groupV4().AsSlice(), Port: mdnsPort})
-		if err == nil {
-			out = append(out, c)
-		}
-	}
-	return out
 }
 
 func groupV4() netip.Addr { return netip.AddrFrom4([4]byte{224, 0, 0, 251}) }

@@ -1,0 +1,5 @@
+package discover
+
+import "golang.org/x/sys/windows"
+
+const errNoRoute = windows.WSAEHOSTUNREACH
