@@ -203,7 +203,7 @@ func TestFilesAreShort(t *testing.T) {
 
 // No package-level state and no work before main: what a package-level
 // variable may be is an error, an assertion of a type, an embedded file, a
-// compiled pattern, or a table that nothing in its package writes to.
+// compiled pattern, or a value that nothing in its package writes to.
 func TestNoPackageState(t *testing.T) {
 	files := load(t)
 	written := map[string]bool{} // "dir name" of whatever is assigned to
@@ -275,8 +275,11 @@ func checkVariable(t *testing.T, f file, d *ast.GenDecl, v *ast.ValueSpec, writt
 		}
 		call := ""
 		if i < len(v.Values) {
-			if _, table := v.Values[i].(*ast.CompositeLit); table && !written[f.dir+" "+name.Name] {
-				continue
+			switch v.Values[i].(type) {
+			case *ast.CompositeLit, *ast.CallExpr:
+				if !written[f.dir+" "+name.Name] {
+					continue
+				}
 			}
 			if c, ok := v.Values[i].(*ast.CallExpr); ok {
 				if s, ok := c.Fun.(*ast.SelectorExpr); ok {
@@ -295,11 +298,13 @@ func checkVariable(t *testing.T, f file, d *ast.GenDecl, v *ast.ValueSpec, writt
 // Tests wait for the thing, not for time to pass. Under fake time (synctest)
 // sleeping is waiting for the thing.
 func TestTestsDoNotSleep(t *testing.T) {
-	for _, f := range load(t) {
-		if !f.test || slices.Contains(f.imports, "testing/synctest") {
-			continue
-		}
-		if f.dir == "internal/device/core" { // its helpers run inside synctest only
+	files := load(t)
+	fakeTime := map[string]bool{} // by folder: helpers run inside synctest as well
+	for _, f := range files {
+		fakeTime[f.dir] = fakeTime[f.dir] || slices.Contains(f.imports, "testing/synctest")
+	}
+	for _, f := range files {
+		if !f.test || fakeTime[f.dir] {
 			continue
 		}
 		ast.Inspect(f.ast, func(n ast.Node) bool {
