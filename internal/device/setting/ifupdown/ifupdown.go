@@ -86,9 +86,9 @@ func (a *Adapter) Detect(ctx context.Context) (reset.Found, error) {
 
 // obstacle says why nothing can be changed here.
 func (a *Adapter) obstacle(nics []netstack.NIC, config interfaces.Config) string {
-	switch disputed := netstack.Disputed(nics); {
-	case len(config.Tops(names(nics))) == 0 && disputed != "":
-		return disputed
+	switch refused := netstack.Refused(nics); {
+	case len(config.Tops(names(nics))) == 0 && refused != "":
+		return refused
 	case len(config.Tops(names(nics))) == 0:
 		return "ifupdown configures no wired interface here"
 	case config.Obstacle != "":

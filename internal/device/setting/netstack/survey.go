@@ -58,16 +58,32 @@ func Of(nics []NIC, stack Stack) []NIC {
 	return slices.DeleteFunc(slices.Clone(nics), func(n NIC) bool { return n.Decision.Stack != stack })
 }
 
-// Disputed says why interfaces are nobody's though there is a program for
-// them; "" where there are none.
-func Disputed(nics []NIC) string {
-	var all []string
+// Refused says why interfaces are not changed though a program configures them:
+// two do, or the files are netplan's. It is "" where there are none.
+func Refused(nics []NIC) string {
+	var all, files []string
 	for _, n := range nics {
-		if n.Decision.Stack == None && n.Facts != (Facts{}) {
+		switch {
+		case n.Decision.Stack == Netplan:
+			files = append(files, n.File())
+		case n.Decision.Stack == None && n.Facts != (Facts{}):
 			all = append(all, n.Name+": "+n.Decision.Why)
 		}
 	}
+	if len(files) > 0 {
+		all = append(all, "netplan writes these files: "+strings.Join(files, ", ")+
+			"; a change there would be lost, so the network has to be set in /etc/netplan, and by \"netplan apply\"")
+	}
 	return strings.Join(all, "; ")
+}
+
+// File is what the interface is configured by, as far as the running program
+// says it.
+func (n NIC) File() string {
+	if n.Facts.Networkd {
+		return n.Link.File
+	}
+	return n.Profile.File
 }
 
 // Put adds an interface to the settings, in order of the names, or replaces
@@ -112,7 +128,7 @@ func (s System) Survey(ctx context.Context) ([]NIC, error) {
 			Networkd:       n.Link.File != "" && s.exists("/run/systemd/netif/state"),
 			NetworkManager: managed,
 		}
-		n.Facts.Netplan = n.Facts.Networkd && netplans(n.Link.File) || managed && netplans(n.Profile.File)
+		n.Facts.Netplan = netplans(n.File())
 		n.Decision = Decide(n.Facts)
 	}
 	return nics, nil

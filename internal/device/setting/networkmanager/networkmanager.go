@@ -80,7 +80,7 @@ func (a *Adapter) Detect(ctx context.Context) (reset.Found, error) {
 		return found, nil
 	}
 	if len(n.nics) == 0 {
-		found.Why = n.disputed
+		found.Why = n.refused
 		if found.Why == "" {
 			found.Why = "NetworkManager configures no wired interface here"
 		}

@@ -18,7 +18,7 @@ import (
 type network struct {
 	nics     []netstack.NIC // that are NetworkManager's
 	others   []netstack.NIC
-	disputed string
+	refused  string
 	profiles []profile
 }
 
@@ -27,7 +27,7 @@ func (a *Adapter) load(ctx context.Context) (network, error) {
 	if err != nil {
 		return network{}, err
 	}
-	n := network{nics: netstack.Of(all, netstack.NetworkManager), disputed: netstack.Disputed(all)}
+	n := network{nics: netstack.Of(all, netstack.NetworkManager), refused: netstack.Refused(all)}
 	n.others = slices.DeleteFunc(all, func(nic netstack.NIC) bool { return nic.Decision.Stack == netstack.NetworkManager })
 	connections, _, err := a.system.Connections(ctx)
 	if err != nil {
