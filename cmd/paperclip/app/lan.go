@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"net/netip"
 	"path/filepath"
 	"slices"
@@ -43,6 +44,15 @@ func (f *labFlags) add(fs *pflag.FlagSet) {
 	fs.BoolVar(&f.on, "lab", false, "use a rack of virtual NAS on this computer; TARGET names one of them")
 	fs.StringVar(&f.dir, "lab-dir", "", "the folder in which the rack is kept")
 	fs.IntVar(&f.speed, "speed", 0, "how much faster than real time the rack's buttons and beeps are")
+}
+
+// command is how a rescue is begun with these flags, for whoever goes on later.
+func (f labFlags) command() string {
+	c := "paperclip rescue --lab"
+	if f.dir != "" {
+		c += fmt.Sprintf(" --lab-dir %q", f.dir)
+	}
+	return c
 }
 
 // open opens the network. speed is used where the flag gives none; 0 is the
@@ -92,7 +102,8 @@ func (l *lan) close() {
 }
 
 // sources are the ways of finding that were asked for; nil is all there are.
-// Targets are asked beside the whole network.
+// Where targets are given they alone are asked, by unicast. The lab's rack is
+// asked wherever it is.
 func (l *lan) sources(via []string, targets []netip.Addr) []discover.Source {
 	want := func(names ...string) bool {
 		return len(via) == 0 || slices.ContainsFunc(names, func(n string) bool { return slices.Contains(via, n) })
@@ -191,17 +202,17 @@ type finder struct {
 func (f finder) Find(ctx context.Context, target string) ([]rescue.NAS, error) {
 	o := discover.Options{Wait: f.wait}
 	addr, addrErr := netip.ParseAddr(target)
-	var targets []netip.Addr
+	sources := f.lan.sources(nil, nil)
 	if target != "" {
 		o.Enough = func(devices []discover.Device) bool {
 			_, err := discover.Match(devices, target)
 			return err == nil
 		}
-		if addrErr == nil {
-			targets = append(targets, addr)
+		if addrErr == nil && f.lan.rack == nil {
+			sources = append(sources, f.lan.sources(nil, []netip.Addr{addr})...)
 		}
 	}
-	res, err := discover.Find(ctx, f.lan.sources(nil, targets), o)
+	res, err := discover.Find(ctx, sources, o)
 	if err != nil && len(res.Devices) == 0 {
 		return nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"net/netip"
 	"path/filepath"
 	"time"
 
@@ -14,8 +15,6 @@ import (
 	"github.com/paperclip-nas/paperclip/internal/owner/discover"
 	"github.com/paperclip-nas/paperclip/internal/owner/keys"
 	"github.com/paperclip-nas/paperclip/internal/owner/rescue"
-
-	"net/netip"
 )
 
 type rescueOptions struct {
@@ -88,7 +87,7 @@ func (a *app) runRescue(ctx context.Context, o rescueOptions, args []string) err
 		FS: a.fsys, Dir: filepath.Join(l.home, "rescues"), Clock: a.clock, Rand: rand.Reader,
 	}
 	if l.rack != nil {
-		cfg.Witness, cfg.Poll, cfg.Again = witness{l.rack}, 100*time.Millisecond, "paperclip rescue --lab --resume"
+		cfg.Witness, cfg.Poll, cfg.Again = witness{l.rack}, 100*time.Millisecond, o.lab.command()+" --resume"
 	}
 	var res rescue.Result
 	if o.resume != "" {

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/paperclip-nas/paperclip/internal/domain/nas"
 )
@@ -60,8 +61,11 @@ type Device struct {
 
 // Was is what the device was when this computer last met it.
 type Was struct {
-	Name      string       `json:"name"`
-	Addresses []netip.Addr `json:"addresses"`
+	Name       string       `json:"name"`
+	Addresses  []netip.Addr `json:"addresses"`
+	Status     string       `json:"status,omitempty"`
+	StatusText string       `json:"status_text,omitempty"`
+	Seen       *time.Time   `json:"seen,omitempty"`
 }
 
 // Fact is one value, who gave it, and what that is worth. Field is the name
@@ -143,6 +147,9 @@ func (s Sighting) facts() []Fact {
 	}
 	add("name", s.Name)
 	add("vendor", s.Vendor)
+	if s.Vendor != "" && s.Listed {
+		out[len(out)-1].Trust = Inferred // from the MAC
+	}
 	add("model", s.Model)
 	add("serial", s.Serial)
 	add("macs", strings.Join(s.MACs, " "))

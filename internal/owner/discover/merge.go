@@ -50,6 +50,9 @@ func (b *book) add(s Sighting) bool {
 	}
 	key := s.key()
 	i, known := b.index[key]
+	if !known && s.Clue && len(b.seen) >= maxSightings/2 {
+		return false // a long list of leases is no flood
+	}
 	if !known {
 		i = b.room(s)
 		b.count++
@@ -78,6 +81,8 @@ func (b *book) add(s Sighting) bool {
 // those as he likes.
 func (b *book) place(s Sighting) netip.Addr {
 	switch from := s.From.WithZone(""); {
+	case s.Listed:
+		return from
 	case from.Is6() && from.IsLinkLocalUnicast(), b.onLink != nil && !b.onLink(from):
 		return netip.Addr{}
 	default:

@@ -142,15 +142,8 @@ func doIdentify(ctx context.Context, r *run) error {
 	if len(r.state.PublicKey) > 0 && !pub.Equal(r.state.PublicKey) {
 		return catalog.New("identity_mismatch")
 	}
-	info, err := device.Info(ctx)
-	if err != nil {
-		return err
-	}
 	st := &r.state
 	st.Device, st.PublicKey, st.KeyID = printable.Clean(r.nas.Name), pub, identity.KeyID(pub)
-	if st.Device == "" {
-		st.Device = printable.Clean(info.Name)
-	}
 	st.MACs = slices.Clone(r.nas.MACs)
 	if st.AddressBefore == "" {
 		st.AddressBefore = device.Address().String()
@@ -175,6 +168,11 @@ func (r *run) meetAny(ctx context.Context) (Device, keys.Verdict, error) {
 		if err != nil {
 			last = err
 			continue
+		}
+		if r.nas.Name == "" { // only an address was given: it says who it is itself
+			if info, err := d.Info(ctx); err == nil {
+				r.nas.Name = printable.Clean(info.Name)
+			}
 		}
 		switch r.cfg.Keys.Judge(d.PublicKey(), r.hints()) {
 		case keys.Match:

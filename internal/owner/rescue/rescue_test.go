@@ -21,6 +21,7 @@ import (
 	"github.com/paperclip-nas/paperclip/internal/owner/keys"
 	"github.com/paperclip-nas/paperclip/internal/protocol/identity"
 	"github.com/paperclip-nas/paperclip/internal/protocol/receipt"
+	"github.com/paperclip-nas/paperclip/internal/x/opfs"
 )
 
 // R1: from locked out to signed in, in every scope; the result has the names
@@ -443,4 +444,64 @@ func TestCodeFileGivesEachCodeOnce(t *testing.T) {
 	give(false) // it was wrong, it seems: wait for another
 	content = "4 1 6 2\n"
 	give(true)
+}
+
+// F5: an address that was typed says of itself which NAS it is; a stranger that
+// takes a known name there is found out all the same.
+func TestTypedAddressIsHeldAgainstWhatIsKnown(t *testing.T) {
+	only := func(sc *scene) {
+		sc.cfg.Finder = lan{func() NAS {
+			return NAS{Address: "192.0.2.5", At: []netip.AddrPort{sc.box.at}, Native: true}
+		}}
+	}
+	sc := newScene(t)
+	only(sc)
+	if res, err := Start(t.Context(), sc.cfg, Request{Target: "192.0.2.5"}); err != nil || res.Device != "cellar" {
+		t.Fatalf("%q, %v", res.Device, err)
+	}
+	sc = newScene(t)
+	only(sc)
+	other, _, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := sc.cfg.Keys.Remember(keys.Device{PublicKey: other, Name: "cellar", How: keys.Met}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Start(t.Context(), sc.cfg, Request{Target: "192.0.2.5"}); !errors.Is(err, catalog.New("identity_mismatch")) {
+		t.Fatal(err)
+	}
+}
+
+// A state file may have been written by anybody: it is read whole or refused,
+// and leads only to steps that there are.
+func FuzzLoad(f *testing.F) {
+	f.Add([]byte(`{"version":1,"id":"aaaaaaaa","step":"press"}`))
+	f.Add([]byte(`{"version":1,"id":"aaaaaaaa","step":"progress","handed":true,"public_key":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="}`))
+	f.Add([]byte(`{"version":1,"id":"aaaaaaaa","step":"ended","timeline":[{"step":"find","started":"2026-01-01T00:00:00Z","ms":1,"verified":true}]}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		s := store{opfs.OS(nil), t.TempDir()}
+		if err := s.write("test", "aaaaaaaa", stateFile, data); err != nil {
+			t.Fatal(err)
+		}
+		st, err := s.load("aaaaaaaa")
+		if err != nil {
+			return
+		}
+		if to := st.goesOn(); to != "" {
+			if _, ok := row(to); !ok {
+				t.Fatalf("it goes on at %q", to)
+			}
+			if !st.Handed && slices.Index(Steps(), to) > slices.Index(Steps(), PressIt) {
+				t.Fatalf("nothing was handed over, and it goes on at %s", to)
+			}
+		}
+		if err := s.save(st); err != nil {
+			t.Fatal(err)
+		}
+		again, err := s.load("aaaaaaaa")
+		if err != nil || again.Step != st.Step || again.Handed != st.Handed {
+			t.Fatalf("written and read again: %v", err)
+		}
+	})
 }
