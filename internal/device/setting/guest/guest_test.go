@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -134,6 +135,39 @@ func TestGeneratedIsRefused(t *testing.T) {
 	}
 	if steps, err := a.Prepare(t.Context(), everything); !errors.Is(err, setting.ErrPermanent) {
 		t.Errorf("%v, %v", steps, err)
+	}
+}
+
+// Odd files are refused when the reset is prepared, not in the middle of it.
+func TestWhatIsPreparedCanBeWritten(t *testing.T) {
+	for _, odd := range []string{
+		"[global]\nmap to guest = bad user \\\n",
+		"[global]\ninvalid users = a \\",
+		"[global",
+		"guest ok = yes\n[data]\ninvalid users = \"a b",
+		"\r\n[global]\r\n[global]\r\nmap to guest = \\\r\n\tbad user\r\n",
+	} {
+		s := system(t)
+		s.Write(t, "/etc/samba/smb.conf", odd)
+		a := guest.New(s.System())
+		before := string(stored(s)(t))
+		steps, err := a.Prepare(t.Context(), everything)
+		if err != nil && !errors.Is(err, setting.ErrPermanent) {
+			t.Errorf("%q: %v", odd, err)
+		}
+		for _, st := range steps {
+			if err := a.Persist(t.Context(), st); err != nil {
+				t.Errorf("%q: prepared what cannot be written: %v", odd, err)
+			}
+		}
+		for _, st := range slices.Backward(steps) {
+			if err := a.Undo(t.Context(), st); err != nil {
+				t.Errorf("%q: %v", odd, err)
+			}
+		}
+		if after := string(stored(s)(t)); after != before {
+			t.Errorf("%q came back as %q", before, after)
+		}
 	}
 }
 
