@@ -79,6 +79,7 @@ type Disk struct {
 	begun   map[string]int
 	watch   func(Point)
 	ignored map[string]bool
+	synced  map[string]bool // the names of all syncs so far
 }
 
 // tree is all nodes, by number; the root is node 1. A node that no directory
@@ -117,7 +118,7 @@ func (e effect) metadata() bool { return !e.write }
 func New(m Model) *Disk {
 	d := &Disk{
 		model: m, now: tree{}, safe: tree{}, last: root,
-		locks: map[string]chan struct{}{}, begun: map[string]int{}, ignored: map[string]bool{},
+		locks: map[string]chan struct{}{}, begun: map[string]int{}, ignored: map[string]bool{}, synced: map[string]bool{},
 	}
 	for _, t := range []tree{d.now, d.safe} {
 		t[root] = &node{entries: map[string]int{}, attr: opfs.Attributes{Mode: 0o755}}
@@ -141,6 +142,14 @@ func (d *Disk) Ignore(op string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.ignored[op] = true
+}
+
+// Syncs are the names of the Sync and SyncDir operations so far, in order of the
+// alphabet: what can be ignored.
+func (d *Disk) Syncs() []string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.Sorted(maps.Keys(d.synced))
 }
 
 // Around runs do as the operation op: for effects that are not of this file
@@ -222,6 +231,7 @@ func (d *Disk) settle(fits func(effect) bool) {
 }
 
 func (d *Disk) sync(op string, id int) {
+	d.synced[op] = true
 	if d.ignored[op] {
 		return
 	}

@@ -44,6 +44,20 @@ func (t tree) clone() tree {
 	return c
 }
 
+// prune forgets the nodes that no directory leads to.
+func (t tree) prune() {
+	reached := map[int]bool{}
+	var reach func(id int)
+	reach = func(id int) {
+		reached[id] = true
+		for _, next := range t[id].entries {
+			reach(next)
+		}
+	}
+	reach(root)
+	maps.DeleteFunc(t, func(id int, _ *node) bool { return !reached[id] })
+}
+
 // Cuts are the disks that may be found if the power is cut now: everything safe,
 // and of the rest any part that the model allows. Each is durable as it is, and
 // no two are the same. Where there are more than bound, they are a sample that
@@ -62,10 +76,11 @@ func (d *Disk) Cuts(bound int) iter.Seq[*Disk] {
 			for _, e := range chosen(d.model, pending, choice) {
 				c.now.apply(e)
 			}
+			c.now.prune()
 			c.safe = c.now.clone()
 			if sum := c.Sum(); !seen[sum] {
 				seen[sum] = true
-				if !yield(c) {
+				if !yield(c) || len(seen) == bound {
 					return
 				}
 			}
@@ -156,12 +171,16 @@ func variants(e effect) [][]effect {
 	return append(all, []effect{e})
 }
 
-// choices are all combinations, or bound of them.
+// alike is how many choices are drawn for each disk that is wanted, since many
+// choices come to the same: the content of a file whose name is lost, say.
+const alike = 3
+
+// choices are all combinations, or a sample where there are more than bound.
 func choices(options []int, bound int) iter.Seq[[]int] {
 	total := 1
 	for _, n := range options {
 		if total *= n; total > bound {
-			return sample(options, bound)
+			return sample(options, alike*bound)
 		}
 	}
 	return func(yield func([]int) bool) {
@@ -227,7 +246,11 @@ func sample(options []int, bound int) iter.Seq[[]int] {
 func (d *Disk) Sum() (sum [32]byte) {
 	h := sha256.New()
 	for p, f := range d.Files("/") {
-		fmt.Fprintf(h, "%q %v %d %d %q\n", p, f.Mode, f.UID, f.GID, f.Data)
+		fmt.Fprintln(h, p, uint32(f.Mode), f.UID, f.GID, len(f.Xattrs), f.Data == nil, len(f.Data))
+		for _, name := range slices.Sorted(maps.Keys(f.Xattrs)) {
+			fmt.Fprintf(h, "%q %q\n", name, f.Xattrs[name])
+		}
+		h.Write(f.Data)
 	}
 	h.Sum(sum[:0])
 	return sum
