@@ -117,8 +117,15 @@ func (m *Memory) Note(network string, now time.Time, devices []discover.Device) 
 	}
 	n := &m.networks[i]
 	n.Seen = now
+	holders := map[string]int{}
 	for _, d := range devices {
-		if doubted(d, devices) || d.Serial == "" && len(d.MACs) == 0 && d.KeyID == "" {
+		for _, m := range marks(d) {
+			holders[m]++
+		}
+	}
+	for _, d := range devices {
+		own := marks(d)
+		if len(own) == 0 || slices.ContainsFunc(own, func(m string) bool { return holders[m] > 1 }) {
 			continue
 		}
 		e := entry{
@@ -166,14 +173,16 @@ func (n networkEntry) find(d discover.Device) int {
 	return -1
 }
 
-func doubted(d discover.Device, all []discover.Device) bool {
-	alike := 0
-	for _, o := range all {
-		if d.KeyID != "" && o.KeyID == d.KeyID || d.Serial != "" && strings.EqualFold(o.Serial, d.Serial) || shareMAC(o.MACs, d.MACs) {
-			alike++
-		}
+// marks are what tells d from others.
+func marks(d discover.Device) []string {
+	out := slices.Clone(d.MACs)
+	if d.Serial != "" {
+		out = append(out, "serial "+strings.ToLower(d.Serial))
 	}
-	return alike > 1
+	if d.KeyID != "" {
+		out = append(out, "key "+d.KeyID)
+	}
+	return out
 }
 
 func shareMAC(a, b []string) bool {

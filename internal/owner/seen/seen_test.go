@@ -90,7 +90,7 @@ func TestIsBounded(t *testing.T) {
 	m := open(t, dir)
 	for n := range 40 {
 		var devices []discover.Device
-		for i := range 600 {
+		for i := range 520 {
 			d := attic("192.168.1.20", "attic", "ready", "Ready")
 			d.Serial, d.MACs = string(rune('A'+n))+string(rune(0x4e00+i)), nil
 			devices = append(devices, d)
