@@ -154,7 +154,7 @@ func (a *Adapter) Read(ctx context.Context, s *nas.Settings) error {
 		}
 	}
 	for _, name := range config.DialUps() {
-		if s.PPPoE == nil {
+		if s.PPPoE == nil || !s.PPPoE.Enabled {
 			s.PPPoE = &nas.PPPoE{Enabled: true, Interface: name}
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/paperclip-nas/paperclip/internal/domain/nas"
@@ -165,6 +166,37 @@ func (c config) plainDHCP() bool {
 	return true
 }
 
+// standardMTU is the largest packet of plain Ethernet, in bytes.
+const standardMTU = 1500
+
+// mtu is the one that is set, in bytes; 0 is none. K, M and G are powers of
+// 1024 (systemd.network(5)).
+func (c config) mtu() int {
+	text, unit := c.last("MTUBytes", "Link"), 1
+	for i, suffix := range []string{"K", "M", "G"} {
+		if rest, ok := strings.CutSuffix(text, suffix); ok {
+			text, unit = rest, 1<<(10*(i+1))
+		}
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 0 || n > 1<<20 {
+		return 0
+	}
+	return n * unit
+}
+
+// stacked are the keys of [Network] that build another interface on this one.
+func stacked(key string) bool {
+	return slices.Contains([]string{"VLAN", "MACVLAN", "MACVTAP", "IPVLAN", "IPVTAP", "VXLAN", "MACsec", "Tunnel", "L2TP"}, key)
+}
+
+// free is c without being part of a bond.
+func (c config) free() config {
+	return slices.DeleteFunc(slices.Clone(c), func(e entry) bool {
+		return e.section == "Network" && slices.Contains([]string{"Bond", "ActiveSlave", "PrimarySlave"}, e.key)
+	})
+}
+
 // built are the keys of [Network] that say what is made on an interface, or
 // what it is part of; they are kept. All others there are about addresses.
 func built(key string) bool {
@@ -180,8 +212,8 @@ func kept(section string) bool {
 }
 
 // override is the content of our own file for an interface that is configured
-// by file now.
-func (c config) override(name, file string) string {
+// by file now. ordinary: it gets the ordinary MTU, whatever it has.
+func (c config) override(name, file string, ordinary bool) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "# Written by paperclipd when the network settings were reset. It goes before\n# %s,\n"+
 		"# which is as it was: remove this file and run \"networkctl reload\" to go back.\n", file)
@@ -191,9 +223,12 @@ func (c config) override(name, file string) string {
 			fmt.Fprintf(&b, "%s=%s\n", e.key, e.value)
 		}
 	}
+	if ordinary {
+		fmt.Fprintf(&b, "\n[Link]\nMTUBytes=%d\n", standardMTU)
+	}
 	open := 0
 	for _, e := range c {
-		if !kept(e.section) || e.section == "Link" && e.key == "Unmanaged" {
+		if !kept(e.section) || e.section == "Link" && (e.key == "Unmanaged" || ordinary && e.key == "MTUBytes") {
 			continue
 		}
 		if e.number != open || open == 0 {

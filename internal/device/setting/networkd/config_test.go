@@ -1,7 +1,6 @@
 package networkd
 
 import (
-	"strings"
 	"testing"
 
 	"github.com/paperclip-nas/paperclip/internal/domain/nas"
@@ -44,7 +43,7 @@ func FuzzOverride(f *testing.F) {
 	f.Add("[Match]\nName=x\n[Link]\nMTUBytes=9000\n[Network]\nAddress=1.2.3.4/8\nVLAN=a\nVLAN=b\n[Bridge]\nCost=1\n[Bridge]\nCost=2\n")
 	f.Add("[Link]\nA=1\n[Address]\nAddress=1.2.3.4\\\n/8")
 	f.Fuzz(func(t *testing.T, text string) {
-		ours := parse(parse(text).override("eth0", "/etc/x.network"))
+		ours := parse(parse(text).override("eth0", "/etc/x.network", false))
 		if !ours.plainDHCP() || len(ours.addresses()) > 0 || ours.last("Name", "Match") != "eth0" {
 			t.Fatalf("%q gives %+v", text, ours)
 		}
@@ -53,19 +52,26 @@ func FuzzOverride(f *testing.F) {
 				t.Fatalf("%q: ours is unmanaged", text)
 			}
 		}
-		if again := parse(ours.override("eth0", "/etc/x.network")); len(again) != len(ours) {
+		if again := parse(ours.override("eth0", "/etc/x.network", false)); len(again) != len(ours) {
 			t.Fatalf("%q: %+v, then %+v", text, ours, again)
 		}
 	})
 }
 
-func TestPlainName(t *testing.T) {
-	for name, want := range map[string]bool{
-		"eth0": true, "enp3s0f1": true, "br-lan": true, "eth0.10": true,
-		"": false, "..": false, "a/b": false, "e*": false, "a b": false, "[x]": false, strings.Repeat("x", 16): false,
+func TestMTU(t *testing.T) {
+	for text, want := range map[string]int{
+		"[Link]\nMTUBytes=9000\n": 9000, "[Link]\nMTUBytes=9K\n": 9216, "[Link]\nMTUBytes=9000\nMTUBytes=1400\n": 1400,
+		"[Link]\nMTUBytes=x\n": 0, "[Link]\nMTUBytes=-1\n": 0, "[Network]\nMTUBytes=9000\n": 0, "": 0,
 	} {
-		if plainName(name) != want {
-			t.Errorf("%q: %t", name, !want)
+		if got := parse(text).mtu(); got != want {
+			t.Errorf("%q: %d, want %d", text, got, want)
 		}
+	}
+}
+
+func TestOrdinaryFrames(t *testing.T) {
+	ours := parse(parse("[Link]\nMTUBytes=9000\nMACAddress=02::1\n").override("eth0", "/x", true))
+	if ours.mtu() != standardMTU || ours.last("MACAddress", "Link") == "" {
+		t.Errorf("%+v", ours)
 	}
 }

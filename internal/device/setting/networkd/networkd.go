@@ -1,16 +1,19 @@
-// Package networkd sets the addresses of every wired interface back to DHCP
-// (E4), where systemd-networkd manages them.
+// Package networkd sets every wired interface back to DHCP (E4), ordinary
+// frames (E5) and no bond (E7), where systemd-networkd manages it.
 //
 // It never edits a file of the owner or of the distribution. For each interface
-// whose addresses are set by hand it writes one file of its own,
+// that is to change it writes one file of its own,
 // /etc/systemd/network/05-paperclip-reset-NAME.network, which networkd reads
 // before any other: DHCP, and those parts of the file in force that say how the
 // interface is built (VLANs on it, its link settings), not which addresses it
 // has. Removing that file is the way back, and is the undo.
 //
-// Addresses of a bridge or bond belong to it, so it gets the file and its
-// members are left alone. Wireless and virtual interfaces, and those that
-// something else manages, are not touched.
+// A bond is taken apart by such files for its members, which then are in none;
+// the bond itself stays, without members, and so without a carrier and an
+// address. Addresses of a bridge, or of a bond that something else is built on,
+// belong to it, so it gets the file and its members are left alone. Wireless
+// and virtual interfaces, and those that something else manages or netplan
+// configures, are not touched.
 package networkd
 
 import (
@@ -21,6 +24,7 @@ import (
 	"slices"
 
 	"github.com/paperclip-nas/paperclip/internal/device/setting"
+	"github.com/paperclip-nas/paperclip/internal/device/setting/netstack"
 	"github.com/paperclip-nas/paperclip/internal/device/setting/ownfile"
 	"github.com/paperclip-nas/paperclip/internal/domain/nas"
 	"github.com/paperclip-nas/paperclip/internal/domain/reset"
@@ -44,58 +48,61 @@ type Config struct {
 }
 
 // Adapter is systemd-networkd.
-type Adapter struct{ cfg Config }
+type Adapter struct {
+	cfg    Config
+	system netstack.System
+}
 
 // New is the adapter of the system below cfg.FS. It has no side effect.
 func New(cfg Config) *Adapter {
 	if cfg.Networkctl == "" {
 		cfg.Networkctl = "networkctl"
 	}
-	return &Adapter{cfg}
+	return &Adapter{cfg, netstack.System{FS: cfg.FS, Runner: cfg.Runner, Virtual: cfg.Virtual}}
 }
 
 // ID is "networkd".
 func (a *Adapter) ID() string { return ID }
 
-// Effects is E4.
-func (a *Adapter) Effects() []nas.Effect { return []nas.Effect{nas.E4} }
+// Effects are E4, E5 and E7.
+func (a *Adapter) Effects() []nas.Effect { return []nas.Effect{nas.E4, nas.E5, nas.E7} }
 
 // Detect says whether networkd runs and manages a wired interface.
-func (a *Adapter) Detect(context.Context) (reset.Found, error) {
+func (a *Adapter) Detect(ctx context.Context) (reset.Found, error) {
 	found := reset.Found{What: "systemd-networkd"}
 	if _, err := a.cfg.FS.Stat("/run/systemd/netif/state"); err != nil {
 		found.Why = "systemd-networkd does not run here: the addresses are managed by something else"
 		return found, nil
 	}
-	links, err := a.links()
-	if err != nil {
+	links, refused, err := a.links(ctx)
+	switch {
+	case err != nil:
 		found.Why = err.Error()
-		return found, nil
-	}
-	for _, l := range links {
-		if l.file == "" {
-			continue
-		}
+	case len(links) > 0:
 		found.Present = true
-		if path.Dir(l.file) == "/run/systemd/network" {
-			found.What = "systemd-networkd, whose files are generated (by netplan, for one); ours goes before them"
-		}
-	}
-	if !found.Present {
+	case refused != "":
+		found.Why = refused
+	default:
 		found.Why = "systemd-networkd manages no wired interface here"
 	}
 	return found, nil
 }
 
-// Read fills the interfaces as they are configured.
-func (a *Adapter) Read(_ context.Context, s *nas.Settings) error {
-	links, err := a.links()
+// Read fills the interfaces and bonds as they are configured.
+func (a *Adapter) Read(ctx context.Context, s *nas.Settings) error {
+	links, _, err := a.links(ctx)
 	if err != nil {
 		return err
 	}
-	s.Interfaces = nil
 	for _, l := range links {
-		s.Interfaces = append(s.Interfaces, l.settings())
+		netstack.Put(s, l.settings())
+		members, err := a.members(l)
+		if err != nil {
+			return err
+		}
+		if len(members) > 0 {
+			s.Bonds = append(s.Bonds, nas.Bond{Name: l.Name, Members: l.Members, Enabled: true})
+		}
 	}
 	return nil
 }
@@ -107,31 +114,62 @@ type change struct {
 	To        ownfile.Content `json:"to"`
 }
 
-// Prepare gives one step for each interface whose addresses are set by hand.
-func (a *Adapter) Prepare(_ context.Context, r setting.Request) ([]reset.Step, error) {
+// Prepare gives one step for each interface that is to change, and for each
+// member of a bond.
+func (a *Adapter) Prepare(ctx context.Context, r setting.Request) ([]reset.Step, error) {
 	if !slices.Contains(reset.Effects(r.Mode, r.Scope), nas.E4) {
 		return nil, nil
 	}
-	links, err := a.links()
+	links, _, err := a.links(ctx)
 	if err != nil {
 		return nil, err
 	}
 	var steps []reset.Step
 	for _, l := range links {
-		if l.file == "" || l.config.plainDHCP() {
+		members, err := a.members(l)
+		if err != nil {
+			return nil, err
+		}
+		for _, m := range members {
+			m.config = m.config.free()
+			s, err := a.step(m, m.Name+" out of "+l.Name, effects(m, nas.E7)...)
+			if err != nil {
+				return nil, err
+			}
+			steps = append(steps, s)
+		}
+		todo := effects(l)
+		if len(members) > 0 || len(todo) == 0 {
 			continue
 		}
-		now, err := ownfile.Read(a.cfg.FS, own(l.name))
+		s, err := a.step(l, "addresses of "+l.Name, todo...)
 		if err != nil {
 			return nil, err
 		}
-		data, err := json.Marshal(change{l.name, now, ownfile.Text(l.config.override(l.name, l.file))})
-		if err != nil {
-			return nil, err
-		}
-		steps = append(steps, reset.Step{Name: "addresses of " + l.name, Adapter: ID, Effects: a.Effects(), Data: data})
+		steps = append(steps, s)
 	}
 	return steps, nil
+}
+
+// effects are those that an interface's own file has, and more.
+func effects(l link, more ...nas.Effect) []nas.Effect {
+	var all []nas.Effect
+	if !l.config.plainDHCP() && len(more) == 0 {
+		all = append(all, nas.E4)
+	}
+	if l.jumbo() {
+		all = append(all, nas.E5)
+	}
+	return append(all, more...)
+}
+
+func (a *Adapter) step(l link, name string, effects ...nas.Effect) (reset.Step, error) {
+	now, err := ownfile.Read(a.cfg.FS, own(l.Name))
+	if err != nil {
+		return reset.Step{}, err
+	}
+	data, err := json.Marshal(change{l.Name, now, ownfile.Text(l.config.override(l.Name, l.Link.File, l.jumbo()))})
+	return reset.Step{Name: name, Adapter: ID, Effects: effects, Data: data}, err
 }
 
 // own is the file of ours for an interface.
@@ -139,7 +177,7 @@ func own(name string) string { return path.Join(Directory, "05-paperclip-reset-"
 
 func read(s reset.Step) (change, error) {
 	var c change
-	if err := json.Unmarshal(s.Data, &c); err != nil || c.To == nil || !plainName(c.Interface) {
+	if err := json.Unmarshal(s.Data, &c); err != nil || c.To == nil || !netstack.PlainName(c.Interface) {
 		return change{}, fmt.Errorf("the step %q is not one of systemd-networkd's: %w", s.Name, setting.ErrPermanent)
 	}
 	return c, nil
@@ -198,11 +236,11 @@ func (a *Adapter) follows(c change) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	state, present, err := a.state(c.Interface)
-	if err != nil || !present {
-		return !present, err
+	l, err := a.system.Link(c.Interface)
+	if err != nil || !l.Present {
+		return !l.Present, err
 	}
-	return (state.file == own(c.Interface)) == (now != nil), nil
+	return (l.File == own(c.Interface)) == (now != nil), nil
 }
 
 // Verify reads back the file, and from networkd which file it goes by.
@@ -218,14 +256,16 @@ func (a *Adapter) Verify(_ context.Context, s reset.Step) error {
 	if !ownfile.Equal(now, c.To) {
 		return fmt.Errorf("%s does not hold what was written", own(c.Interface))
 	}
-	state, present, err := a.state(c.Interface)
+	l, err := a.system.Link(c.Interface)
 	switch {
 	case err != nil:
 		return err
-	case !present:
+	case !l.Present:
 		return nil
-	case state.file != own(c.Interface) || state.failed:
+	case l.File != own(c.Interface) || l.Failed:
 		return fmt.Errorf("systemd-networkd does not configure %s by %s", c.Interface, own(c.Interface))
+	case slices.Contains(s.Effects, nas.E7) && a.system.Attribute(c.Interface, "master/ifindex") != "":
+		return fmt.Errorf("%s is still in a bond", c.Interface)
 	}
 	return nil
 }

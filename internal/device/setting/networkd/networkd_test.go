@@ -44,8 +44,10 @@ type system struct {
 	force map[string]string
 	// deaf: networkd does not notice a new file at a reload.
 	deaf bool
-	ran  []string
-	fail error
+	// bonded: eth0 and eth1 are in a bond.
+	bonded bool
+	ran    []string
+	fail   error
 }
 
 func newSystem(t testing.TB) *system {
@@ -89,6 +91,11 @@ func (s *system) settle(name string) {
 	ours := "/etc/systemd/network/05-paperclip-reset-" + name + ".network"
 	if _, err := os.Stat(filepath.Join(s.root, ours)); err == nil {
 		file = ours
+	}
+	if strings.HasPrefix(file, ours) {
+		os.RemoveAll(filepath.Join(s.root, "/sys/class/net", name, "master")) // no Bond= in ours
+	} else if s.bonded {
+		s.write("/sys/class/net/"+name+"/master/ifindex", "9\n")
 	}
 	state := "ADMIN_STATE=unmanaged\n"
 	if file != "" {
@@ -188,7 +195,7 @@ func TestStaticBecomesDHCP(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []nas.Interface{{
-		Name: "eth0", MAC: "52:54:00:12:34:20", Method: nas.Static, MTU: 1500, Gateway: "192.168.77.1",
+		Name: "eth0", MAC: "52:54:00:12:34:20", Method: nas.Static, MTU: 9000, Gateway: "192.168.77.1",
 		Addresses: []netip.Prefix{netip.MustParsePrefix("192.168.77.5/24")}, DNS: []string{"192.168.77.1", "9.9.9.9"},
 	}}
 	if !reflect.DeepEqual(before.Interfaces, want) {
@@ -202,7 +209,7 @@ func TestStaticBecomesDHCP(t *testing.T) {
 		t.Errorf("after %+v", in)
 	}
 	text := string(s.stored(t))
-	for _, keep := range []string{"\nDHCP=yes\n", "\nVLAN=eth0.10\n", "\n[Link]\nMTUBytes=9000\n", static} {
+	for _, keep := range []string{"\nDHCP=yes\n", "\nVLAN=eth0.10\n", "\n[Link]\nMTUBytes=1500\n", static} {
 		if !strings.Contains(text, keep) {
 			t.Errorf("%q is not in\n%s", keep, text)
 		}
@@ -238,7 +245,7 @@ func TestInterfaces(t *testing.T) {
 	for _, in := range got.Interfaces {
 		names = append(names, in.Name+" "+string(in.Method))
 	}
-	if want := []string{"br0 static", "eth0 static", "eth1 dhcp", "eth2 unmanaged"}; !slices.Equal(names, want) {
+	if want := []string{"br0 static", "eth0 static"}; !slices.Equal(names, want) {
 		t.Errorf("interfaces %v, want %v", names, want)
 	}
 	var steps []string
@@ -249,8 +256,8 @@ func TestInterfaces(t *testing.T) {
 		t.Errorf("steps %v, want %v", steps, want)
 	}
 	found, err := s.adapter().Detect(t.Context())
-	if err != nil || !found.Present || !strings.Contains(found.What, "generated") {
-		t.Errorf("found %+v, %v; want the generated files named", found, err)
+	if err != nil || !found.Present {
+		t.Errorf("found %+v, %v", found, err)
 	}
 }
 
@@ -266,6 +273,116 @@ func TestNotHere(t *testing.T) {
 	}
 	if found, err = s.adapter().Detect(t.Context()); err != nil || found.Present || !strings.Contains(found.Why, "does not run") {
 		t.Errorf("found %+v, %v", found, err)
+	}
+}
+
+// Netplan's files are refused with the reason; so are those of two programs.
+func TestGeneratedIsRefused(t *testing.T) {
+	for why, arrange := range map[string]func(*system){
+		"netplan writes these files: /run/systemd/network/10-netplan-eth0.network": func(s *system) {
+			s.write("/run/systemd/network/10-netplan-eth0.network", static)
+			s.nic("eth0", "2", "/run/systemd/network/10-netplan-eth0.network", "device/vendor")
+		},
+		"both systemd-networkd and ifupdown": func(s *system) { s.write("/run/network/ifstate", "eth0=eth0\n") },
+	} {
+		s := oneStatic(t)
+		arrange(s)
+		found, err := s.adapter().Detect(t.Context())
+		if err != nil || found.Present || !strings.Contains(found.Why, why) {
+			t.Errorf("found %+v, %v; want %q", found, err, why)
+		}
+		if steps := run(t, s); len(steps) > 0 {
+			t.Errorf("steps %v", steps)
+		}
+	}
+}
+
+// E5 where something else than the file made the frames large.
+func TestJumboFramesAlone(t *testing.T) {
+	s := newSystem(t)
+	s.write(ownerFile, "[Match]\nName=eth0\n[Network]\nDHCP=yes\n")
+	s.nic("eth0", "2", ownerFile, "device/vendor")
+	s.write("/sys/class/net/eth0/mtu", "9000\n")
+	steps := run(t, s)
+	if len(steps) != 1 || !slices.Equal(steps[0].Effects, []nas.Effect{nas.E5}) || !strings.Contains(string(s.stored(t)), "\n[Link]\nMTUBytes=1500\n") {
+		t.Errorf("steps %v\n%s", steps, s.stored(t))
+	}
+}
+
+func bonded(t testing.TB) *system {
+	s := newSystem(t)
+	s.write("/etc/systemd/network/20-bond.network", "[Match]\nName=bond0\n[Network]\nAddress=192.168.77.5/24\n")
+	s.write("/etc/systemd/network/30-member.network", "[Match]\nName=eth*\n[Network]\nBond=bond0\nPrimarySlave=yes\n[Link]\nMTUBytes=9000\n")
+	s.nic("bond0", "9", "/etc/systemd/network/20-bond.network", "bonding/slaves")
+	s.bonded = true
+	for i, name := range []string{"eth0", "eth1"} {
+		s.nic(name, string(rune('2'+i)), "/etc/systemd/network/30-member.network", "device/vendor")
+	}
+	return s
+}
+
+// E7: each member gets a file of ours, and is out of the bond.
+func TestBond(t *testing.T) {
+	s := bonded(t)
+	var before, after nas.Settings
+	if err := s.adapter().Read(t.Context(), &before); err != nil {
+		t.Fatal(err)
+	}
+	if want := []nas.Bond{{Name: "bond0", Members: []string{"eth0", "eth1"}, Enabled: true}}; !reflect.DeepEqual(before.Bonds, want) || len(before.Interfaces) != 1 {
+		t.Errorf("before %+v", before)
+	}
+	steps := run(t, s)
+	var names []string
+	for _, st := range steps {
+		names = append(names, st.Name)
+		if !slices.Equal(st.Effects, []nas.Effect{nas.E5, nas.E7}) {
+			t.Errorf("%s: effects %v", st.Name, st.Effects)
+		}
+	}
+	if want := []string{"eth0 out of bond0", "eth1 out of bond0"}; !slices.Equal(names, want) {
+		t.Errorf("steps %v, want %v", names, want)
+	}
+	for _, name := range []string{"eth0", "eth1"} {
+		text, err := os.ReadFile(filepath.Join(s.root, "/etc/systemd/network/05-paperclip-reset-"+name+".network"))
+		if err != nil || strings.Contains(string(text), "Bond=") || strings.Contains(string(text), "PrimarySlave") || !strings.Contains(string(text), "DHCP=yes") {
+			t.Errorf("%s: %s, %v", name, text, err)
+		}
+	}
+	if err := s.adapter().Read(t.Context(), &after); err != nil {
+		t.Fatal(err)
+	}
+	if len(after.Bonds) != 0 || len(after.Interfaces) != 2 || after.Interfaces[0].Method != nas.DHCP {
+		t.Errorf("after %+v", after)
+	}
+	if again := run(t, s); len(again) != 0 {
+		t.Errorf("a second reset has steps: %v", again)
+	}
+	for _, st := range steps {
+		if err := errors.Join(s.adapter().Undo(t.Context(), st), s.adapter().Activate(t.Context(), st)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var back nas.Settings
+	if err := s.adapter().Read(t.Context(), &back); err != nil || !reflect.DeepEqual(back, before) {
+		t.Errorf("back %+v, %v", back, err)
+	}
+}
+
+// A bond with a VLAN on it stays, with an address from DHCP; so does one whose
+// member somebody else configures.
+func TestBondStays(t *testing.T) {
+	for _, arrange := range []func(*system){
+		func(s *system) {
+			s.write("/etc/systemd/network/20-bond.network", "[Match]\nName=bond0\n[Network]\nAddress=192.168.77.5/24\nVLAN=v\n")
+		},
+		func(s *system) { s.force["3"] = ""; s.settle("eth1") },
+	} {
+		s := bonded(t)
+		arrange(s)
+		steps := run(t, s)
+		if len(steps) != 1 || steps[0].Name != "addresses of bond0" {
+			t.Errorf("steps %+v", steps)
+		}
 	}
 }
 

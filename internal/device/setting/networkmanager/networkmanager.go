@@ -112,7 +112,7 @@ func (a *Adapter) Read(ctx context.Context, s *nas.Settings) error {
 		s.Bonds = append(s.Bonds, nas.Bond{Name: b.profile.keyfile.name(), Members: b.names(), Enabled: true})
 	}
 	for _, p := range n.dialUps() {
-		if s.PPPoE == nil {
+		if s.PPPoE == nil || !s.PPPoE.Enabled {
 			s.PPPoE = &nas.PPPoE{Enabled: true, Interface: p.over()}
 		}
 	}
