@@ -113,7 +113,7 @@ func (n *nas) install(t *testing.T, ctx context.Context) {
 // serving waits until core holds the button and front listens.
 func (n *nas) serving(t *testing.T, ctx context.Context) {
 	t.Helper()
-	limited, cancel := context.WithTimeout(ctx, 60*time.Second)
+	limited, cancel := context.WithTimeout(ctx, 3*time.Minute)
 	defer cancel()
 	_, err := n.Agent.Until(limited, `systemctl is-active paperclipd-core paperclipd-front; ss -Hltn 'sport = :5001' | grep .; test -S /run/paperclip/core.sock`)
 	check(t, err)
@@ -144,7 +144,7 @@ func (n *nas) again(t *testing.T, ctx context.Context, saved string) {
 // openClaim holds the button until the NAS beeps, lets go, and gives the code that it says then.
 func (n *nas) openClaim(t *testing.T, ctx context.Context) [4]int {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Minute)
 	defer cancel()
 	ear := n.Listen(ctx)
 	defer ear.Close()
@@ -201,7 +201,7 @@ func (n *nas) network(t *testing.T, ctx context.Context) string {
 // claimGone waits until a claim's interface is away.
 func (n *nas) claimGone(t *testing.T, ctx context.Context) {
 	t.Helper()
-	limited, cancel := context.WithTimeout(ctx, 90*time.Second)
+	limited, cancel := context.WithTimeout(ctx, 3*time.Minute)
 	defer cancel()
 	_, err := n.Agent.Until(limited, `! ip -o link | grep pclip`)
 	check(t, err)

@@ -171,7 +171,7 @@ func (n *nas) unchangedBy(t *testing.T, ctx context.Context, prefix string, end 
 	check(t, err)
 	moved := n.watchAddresses(t, ctx)
 	n.openClaim(t, ctx)
-	opened, cancel := context.WithTimeout(ctx, 60*time.Second)
+	opened, cancel := context.WithTimeout(ctx, 3*time.Minute)
 	defer cancel()
 	address, err := n.Agent.Until(opened, `ip -o -4 address show | grep pclip | grep -oP '(?<=inet )`+regexp.QuoteMeta(prefix)+`[0-9.]+' | head -1 | grep .`)
 	check(t, err)
@@ -201,7 +201,7 @@ func (n *nas) unchangedBy(t *testing.T, ctx context.Context, prefix string, end 
 // has changed, with nothing written back; and switches on again: the new password holds everywhere, and
 // sshd, smbd and the network began only after that was so.
 func testPowerCut(t *testing.T, ctx context.Context, n *nas) {
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute)
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Minute)
 	defer cancel()
 	n.shell(t, ctx, "systemd-run --quiet --collect --unit=power-cut "+guestProgram+" cut /etc/shadow")
 	code := n.openClaim(t, ctx)
@@ -218,9 +218,10 @@ func testPowerCut(t *testing.T, ctx context.Context, n *nas) {
 	n.running(t, ctx)
 	n.serving(t, ctx)
 
-	committed, stop := context.WithTimeout(ctx, time.Minute)
+	// Core has brought it to its end, and signed that.
+	committed, stop := context.WithTimeout(ctx, 3*time.Minute)
 	defer stop()
-	_, err = n.Agent.Until(committed, `journalctl --no-pager -b -o cat -u paperclipd-core | grep 'result=committed'`)
+	_, err = n.Agent.Until(committed, `paperclipd receipts | grep ' valid .* anna: committed'`)
 	check(t, err)
 
 	password, err := r.Password()
@@ -255,7 +256,7 @@ type document struct {
 // new password.
 func (n *nas) rescue(t *testing.T, ctx context.Context) (document, string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(ctx, 4*time.Minute)
+	ctx, cancel := context.WithTimeout(ctx, 8*time.Minute)
 	defer cancel()
 	code := n.openClaim(t, ctx)
 	t.Logf("the NAS said %v", code)
