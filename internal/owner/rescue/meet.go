@@ -39,7 +39,7 @@ func doFind(ctx context.Context, r *run) error {
 	}
 	found, err := r.cfg.Finder.Find(ctx, target)
 	if err != nil {
-		return err
+		return pressFirst(err)
 	}
 	if r.state.KeyID != "" {
 		found = again(found, r.state)
@@ -47,9 +47,9 @@ func doFind(ctx context.Context, r *run) error {
 	}
 	switch {
 	case len(found) == 0 && target == "":
-		return catalog.New("none_found")
+		return pressFirst(catalog.New("none_found"))
 	case len(found) == 0:
-		return catalog.New("target_unknown", target)
+		return pressFirst(catalog.New("target_unknown", target))
 	case len(found) == 1:
 		r.nas = found[0]
 	case target != "":
@@ -58,6 +58,17 @@ func doFind(ctx context.Context, r *run) error {
 		r.nas, err = r.chooseNAS(ctx, found)
 	}
 	return err
+}
+
+// pressFirst adds the way out where a NAS cannot be reached at all, since its
+// own address is of another network: an open claim has an address of its own.
+func pressFirst(err error) error {
+	p, ok := errors.AsType[catalog.Problem](err)
+	if !ok || p.ID != "unreachable" && p.Exit != catalog.NotFound {
+		return err
+	}
+	p.WhatToDo += " A NAS with Paperclip whose address does not fit your network takes one that does while a claim is open: hold its reset button about 4 seconds, let go at the beep, and run this again."
+	return p
 }
 
 // again picks the NAS of an interrupted rescue out of those found: by the key
@@ -191,7 +202,7 @@ func (r *run) meetAny(ctx context.Context) (Device, keys.Verdict, error) {
 	case unknown != nil:
 		return unknown, keys.Unknown, nil
 	}
-	return nil, "", last
+	return nil, "", pressFirst(last)
 }
 
 func (r *run) hints() keys.Hints {

@@ -138,6 +138,9 @@ func TestDoneMeansShown(t *testing.T) {
 		if c.exit != catalog.InPart && !sc.box.undo && (sc.box.commits != 0 || sc.box.password["anna"] != oldPassword) {
 			t.Errorf("%s: something was changed", name)
 		}
+		if c.id == "none_found" && !strings.Contains(catalog.AsProblem(err).WhatToDo, "hold its reset button") {
+			t.Errorf("the way out is not named: %v", err)
+		}
 		if c.id == "not_yet" && !strings.Contains(catalog.AsProblem(err).WhatToDo, "Hold RESET") {
 			t.Errorf("no guidance: %v", err)
 		}
