@@ -312,17 +312,23 @@ func (d *Disk) Put(p string, f File) {
 	}
 }
 
-// Wipe removes everything below a directory, as a restart does with /run.
-func (d *Disk) Wipe(below string) {
+// Wipe removes a file, or everything below a directory, as a restart does with
+// /run: at once and for good.
+func (d *Disk) Wipe(p string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	id, ok := d.now.find(below)
+	id, ok := d.now.find(p)
 	if !ok {
 		return
 	}
-	gone := map[int]bool{id: true}
-	d.pending = slices.DeleteFunc(d.pending, func(e effect) bool { return gone[e.node] })
+	d.pending = slices.DeleteFunc(d.pending, func(e effect) bool { return e.node == id })
 	for _, t := range []tree{d.now, d.safe} {
-		t[id].entries = map[string]int{}
+		if t[id].entries != nil {
+			t[id].entries = map[string]int{}
+			continue
+		}
+		if dir, ok := t.find(path.Dir(p)); ok {
+			delete(t[dir].entries, path.Base(p))
+		}
 	}
 }

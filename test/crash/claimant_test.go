@@ -1,0 +1,228 @@
+package crash
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/paperclip-nas/paperclip/internal/device/core"
+	"github.com/paperclip-nas/paperclip/internal/device/panel/memory"
+	"github.com/paperclip-nas/paperclip/internal/domain/access"
+	"github.com/paperclip-nas/paperclip/internal/domain/button"
+	"github.com/paperclip-nas/paperclip/internal/domain/reset"
+	"github.com/paperclip-nas/paperclip/internal/protocol/corewire"
+	"github.com/paperclip-nas/paperclip/internal/protocol/deviceapi"
+	"github.com/paperclip-nas/paperclip/internal/protocol/identity"
+	"github.com/paperclip-nas/paperclip/internal/protocol/sealed"
+	"github.com/paperclip-nas/paperclip/internal/x/clock"
+	"github.com/paperclip-nas/paperclip/internal/x/spake2"
+)
+
+// device is core at work, with a person at its button and a front.
+type device struct {
+	core  *core.Core
+	panel *memory.Panel
+	ear   *memory.Listener
+	front *corewire.Client
+	stop  func()
+}
+
+var source = netip.MustParseAddr("192.168.1.7")
+
+// power starts core, in fake time.
+func power(ctx context.Context, cfg core.Config) (*device, error) {
+	d := &device{panel: memory.New(clock.System())}
+	d.ear = d.panel.Listen()
+	cfg.Panel, cfg.Profile, cfg.Log = d.panel.Ports(), button.Paperclip(), slog.New(slog.DiscardHandler)
+	c, err := core.New(cfg)
+	if err != nil {
+		return nil, err
+	}
+	d.core = c
+	ctx, cancel := context.WithCancel(ctx)
+	var running sync.WaitGroup
+	mine, theirs := net.Pipe()
+	running.Go(func() { _ = c.Run(ctx) })
+	running.Go(func() { _ = c.Serve(ctx, mine) })
+	d.stop = sync.OnceFunc(func() { cancel(); running.Wait() })
+	if d.front, err = corewire.Dial(ctx, theirs); err != nil {
+		d.stop()
+		return nil, err
+	}
+	return d, d.front.Read(ctx, corewire.ReadDevice, new(deviceapi.Device))
+}
+
+// openClaim holds the button and hears the code.
+func (d *device) openClaim(ctx context.Context) (access.Code, error) {
+	if err := d.panel.Press(ctx, 4200*time.Millisecond); err != nil {
+		return access.Code{}, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	var l button.Listener
+	l.Hear(0, false)
+	for {
+		tone, err := d.ear.Next(ctx)
+		if err != nil {
+			return access.Code{}, fmt.Errorf("no code was heard: %w", err)
+		}
+		if code, ok := l.Hear(tone.At, tone.Hz > 0); ok {
+			return code, nil
+		}
+	}
+}
+
+// claimant is the owner's side of one session.
+type claimant struct {
+	device  *device
+	session string
+	binding deviceapi.Binding
+	channel *sealed.Channel
+}
+
+func (d *device) enter(ctx context.Context) (*claimant, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, err
+	}
+	spki, err := x509.MarshalPKIXPublicKey(key.Public())
+	if err != nil {
+		return nil, err
+	}
+	certs, err := d.front.Certify(ctx, corewire.CertifyRequest{LeafPublicKey: spki})
+	if err != nil {
+		return nil, err
+	}
+	id, leaf, err := identity.VerifyChain(certs.Chain, time.Now())
+	if err != nil {
+		return nil, err
+	}
+	reply, err := d.front.ClaimSession(ctx, corewire.ClaimSessionRequest{Source: source, LeafSPKI: leaf})
+	if err != nil {
+		return nil, err
+	}
+	return &claimant{device: d, session: reply.Session, binding: deviceapi.Binding{Identity: id, LeafSPKI: leaf, Claim: reply.Claim, Session: reply.Session}}, nil
+}
+
+// try types a code; shown is called once the device has answered with its
+// share, which only a counted try may bring.
+func (a *claimant) try(ctx context.Context, code access.Code, answered func()) error {
+	run, err := spake2.NewA(rand.Reader, []byte(code.Secret().Reveal()), a.binding.PAKE())
+	if err != nil {
+		return err
+	}
+	share, err := a.device.front.ClaimPake(ctx, corewire.ClaimPakeRequest{Source: source, Body: deviceapi.PakeRequest{Session: a.session, Share: run.Share()}})
+	if err != nil {
+		return err
+	}
+	answered()
+	mine, err := run.Finish(share.Share)
+	if err != nil {
+		return err
+	}
+	theirs, err := a.device.front.ClaimConfirm(ctx, corewire.ClaimConfirmRequest{Source: source, Body: deviceapi.ConfirmRequest{Session: a.session, Confirm: mine}})
+	if err != nil {
+		return err
+	}
+	k, err := run.Confirm(theirs.Confirm)
+	if err != nil {
+		return err
+	}
+	a.channel, err = sealed.Assistant(k, a.binding.Channel())
+	return err
+}
+
+func (a *claimant) call(ctx context.Context, kind deviceapi.Kind, body, reply any) error {
+	message, err := deviceapi.EncodeCall(kind, body)
+	if err != nil {
+		return err
+	}
+	box, err := a.channel.Seal(message)
+	if err != nil {
+		return err
+	}
+	out, err := a.device.front.ClaimSealed(ctx, corewire.ClaimSealedRequest{Source: source, Body: deviceapi.SealedRequest{Session: a.session, Box: box}})
+	if err != nil {
+		return err
+	}
+	plain, err := a.channel.Open(out.Box)
+	if err != nil {
+		return err
+	}
+	return deviceapi.ParseReply(plain, reply)
+}
+
+// told is what the device has said so far: none of it may be unsaid by a cut.
+type told struct {
+	started       bool // its identity was shown
+	claims, tries int  // answered
+	accepted      int  // resets whose acceptance was answered
+	begun         int  // resets asked for
+	ended         int  // resets whose end was told
+	receipts      []string
+}
+
+// teller changes it under a lock that the watcher of the disk takes too.
+type teller func(func(*told))
+
+// claim is a whole claim: press, a wrong code, the right one, plan, commit, and
+// the end of the reset.
+func (d *device) claim(ctx context.Context, scope reset.Scope, tell teller) error {
+	code, err := d.openClaim(ctx)
+	if err != nil {
+		return err
+	}
+	tell(func(t *told) { t.claims++ })
+	a, err := d.enter(ctx)
+	if err != nil {
+		return err
+	}
+	wrong := code
+	wrong[0] = wrong[0]%6 + 1
+	counted := func() { tell(func(t *told) { t.tries++ }) }
+	if err := a.try(ctx, wrong, counted); err == nil {
+		return errors.New("a wrong code was taken")
+	}
+	if err := a.try(ctx, code, counted); err != nil {
+		return fmt.Errorf("the code that was said: %w", err)
+	}
+	var plan deviceapi.PlanReply
+	if err := a.call(ctx, deviceapi.KindPlan, deviceapi.PlanCall{Mode: reset.Soft, Scope: scope, Administrator: anna}, &plan); err != nil {
+		return err
+	}
+	commit := deviceapi.CommitCall{PlanHash: plan.Hash, Administrator: anna}
+	if reset.SetsPassword(reset.Soft, scope) {
+		commit.NewPassword = access.NewSecret(newPassword)
+	}
+	tell(func(t *told) { t.begun++ })
+	var accepted deviceapi.CommitReply
+	if err := a.call(ctx, deviceapi.KindCommit, commit, &accepted); err != nil {
+		return err
+	}
+	tell(func(t *told) { t.accepted++ })
+	for {
+		var p deviceapi.ProgressReply
+		if err := a.call(ctx, deviceapi.KindProgress, deviceapi.ProgressCall{Transaction: accepted.Transaction}, &p); err != nil {
+			return err
+		}
+		if p.Done {
+			tell(func(t *told) { t.ended++; t.receipts = append(t.receipts, string(p.Receipt)) })
+			break
+		}
+		time.Sleep(10 * time.Millisecond) // fake time: lets the reset go on
+	}
+	if err := a.call(ctx, deviceapi.KindClose, deviceapi.Empty{}, &deviceapi.Empty{}); err != nil {
+		return err
+	}
+	time.Sleep(time.Minute) // fake time: the button's own windows pass
+	return nil
+}

@@ -1,0 +1,405 @@
+package crash
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/paperclip-nas/paperclip/internal/device/core"
+	"github.com/paperclip-nas/paperclip/internal/device/setting"
+	"github.com/paperclip-nas/paperclip/internal/device/setting/fail2ban"
+	"github.com/paperclip-nas/paperclip/internal/device/setting/firewalld"
+	"github.com/paperclip-nas/paperclip/internal/device/setting/guest"
+	"github.com/paperclip-nas/paperclip/internal/device/setting/keepalived"
+	"github.com/paperclip-nas/paperclip/internal/device/setting/memory"
+	"github.com/paperclip-nas/paperclip/internal/device/setting/networkd"
+	"github.com/paperclip-nas/paperclip/internal/device/setting/nftables"
+	"github.com/paperclip-nas/paperclip/internal/device/setting/ports"
+	"github.com/paperclip-nas/paperclip/internal/device/setting/samba"
+	"github.com/paperclip-nas/paperclip/internal/device/setting/samba/sambatest"
+	"github.com/paperclip-nas/paperclip/internal/device/setting/shadow"
+	"github.com/paperclip-nas/paperclip/internal/device/setting/ufw"
+	"github.com/paperclip-nas/paperclip/internal/device/setting/unit"
+	"github.com/paperclip-nas/paperclip/internal/domain/access"
+	"github.com/paperclip-nas/paperclip/internal/domain/nas"
+	"github.com/paperclip-nas/paperclip/internal/domain/reset"
+	"github.com/paperclip-nas/paperclip/internal/x/clock"
+	"github.com/paperclip-nas/paperclip/internal/x/opfs"
+	"github.com/paperclip-nas/paperclip/internal/x/opfs/crashfs"
+)
+
+const (
+	stateDir = "/var/lib/paperclip"
+	anna     = "anna" // the administrator who is locked out
+
+	oldPassword = "what anna had forgotten"
+	newPassword = "violet tractor 9 gulls"
+)
+
+// kind is a sort of NAS to cut the power of.
+type kind struct {
+	name string
+	// files is what is on the disk before.
+	files func(testing.TB) map[string]string
+	// start is the rest of the system coming up: what it keeps in /run.
+	start func(*crashfs.Disk)
+	// adapters are over the disk and over the running system on it.
+	adapters func(*crashfs.Disk) ([]setting.Adapter, error)
+}
+
+// linux is a Debian NAS: the real adapters over files, with stand-ins for the
+// programs that they run.
+func linux() kind {
+	return kind{"linux", linuxFiles, startLinux, func(d *crashfs.Disk) ([]setting.Adapter, error) {
+		run := programs{d}
+		systemd := unit.System{FS: d, Runner: run}
+		return []setting.Adapter{
+			shadow.New(shadow.Config{FS: d, Clock: clock.System(), Rand: rand.Reader}),
+			samba.New(samba.Config{Runner: run, Clock: clock.System()}),
+			guest.New(systemd),
+			ports.New(d, func(context.Context, nas.Ports) error { return nil }),
+			fail2ban.New(systemd), ufw.New(d, run), firewalld.New(systemd), nftables.New(systemd), keepalived.New(systemd),
+			networkd.New(networkd.Config{FS: d, Runner: run}),
+		}, nil
+	}}
+}
+
+// Ben and root are locked, each in his way; Anna's account is locked and has
+// expired, which a reset lifts.
+func linuxFiles(testing.TB) map[string]string {
+	return map[string]string{
+		"/etc/passwd":         "root:x:0:0::/root:/bin/sh\nanna:x:1000:1000::/home/anna:/bin/sh\nben:x:1001:1001::/home/ben:/bin/sh\ncleo:x:1002:1002::/home/cleo:/bin/sh\n",
+		"/etc/group":          "sudo:x:27:anna\n",
+		"/etc/shadow":         "root:*:19000:0:99999:7:::\n# kept\nanna:!$6$somesaltsomesalt$OldHash:19000:0:99999:7::10000:\nben:!$6$x$BensHash:19000:0:99999:7:::\ncleo:$6$y$CleosHash:19000:0:99999:7:::\nguest:$6$z$GuestsHash:19000:0:99999:7:::\n",
+		"/etc/samba/smb.conf": "# the owner's\n[global]\n   map to guest = Bad User\n[music]\n   guest ok = yes\n",
+		"/etc/ufw/ufw.conf":   "# the owner's\nENABLED=yes\nLOGLEVEL=low\n",
+		"/etc/nftables.conf":  "table inet filter {\n}\n",
+		"/etc/samba/smb.conf.passdb": "anna:1000:XXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXX:5C54B3EE4C8287D5A795C0A58FE8201A:[U          ]:LCT-6B028451:\n" +
+			"ben:1001:XXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXX:A9F0DD57E1EDAB5BB55A9AC0A99C15EC:[DU         ]:LCT-6B028451:\n",
+		"/etc/systemd/network/10-lan.network": "[Match]\nName=eth0\n[Network]\nAddress=192.168.77.5/24\n",
+		"/etc/systemd/network/10-two.network": "[Match]\nName=eth1\n[Network]\nAddress=192.168.78.5/24\n",
+		"/etc/paperclip/ports.toml":           "http = 80\nforce_https = true\n",
+		"/sys/class/net/eth0/type":            "1\n",
+		"/sys/class/net/eth0/ifindex":         "2\n",
+		"/sys/class/net/eth0/device/vendor":   "\n",
+		"/sys/class/net/eth1/type":            "1\n",
+		"/sys/class/net/eth1/ifindex":         "3\n",
+		"/sys/class/net/eth1/device/vendor":   "\n",
+		"/srv/music/song":                     "data that no reset touches",
+	}
+}
+
+// units are the services that run.
+func units() []string {
+	return []string{"smbd.service", "fail2ban.service", "firewalld.service", "nftables.service", "keepalived.service"}
+}
+
+// startLinux is the system coming up: each interface follows the first file for
+// it, each service runs that is not masked.
+func startLinux(d *crashfs.Disk) {
+	d.Wipe("/run")
+	put(d, "/run/masks/none", "")
+	reconfigure(d)
+	for _, name := range units() {
+		load(d, name)
+		put(d, running(name), fmt.Sprint(!exists(d, loadedMask(name))))
+	}
+	ufw, _ := d.ReadFile("/etc/ufw/ufw.conf")
+	put(d, "/run/ufw", fmt.Sprint(bytes.Contains(ufw, []byte("ENABLED=yes"))))
+}
+
+// reconfigure is "networkctl reload".
+func reconfigure(d *crashfs.Disk) {
+	put(d, "/run/systemd/netif/state", "")
+	for i, own := range []string{"10-lan.network", "10-two.network"} {
+		nic := fmt.Sprint("eth", i)
+		file := networkd.Directory + "/" + own
+		if reset := networkd.Directory + "/05-paperclip-reset-" + nic + ".network"; exists(d, reset) {
+			file = reset
+		}
+		put(d, fmt.Sprint("/run/systemd/netif/links/", i+2), "ADMIN_STATE=configured\nNETWORK_FILE="+file+"\n")
+	}
+}
+
+func running(unit string) string    { return "/run/units/" + unit }
+func loadedMask(unit string) string { return "/run/masks/" + unit }
+
+// load is systemd reading whether a unit is masked.
+func load(d *crashfs.Disk, name string) {
+	d.Wipe(loadedMask(name))
+	if exists(d, unit.File(name)) {
+		put(d, loadedMask(name), "")
+	}
+}
+
+func put(d *crashfs.Disk, path, content string) {
+	d.Put(path, crashfs.File{Data: []byte(content), Attributes: opfs.Attributes{Mode: 0o640, UID: 0, GID: 42}})
+}
+
+func exists(d *crashfs.Disk, path string) bool {
+	_, err := d.Lstat(path)
+	return err == nil
+}
+
+// programs stand in for Samba's tools, networkctl, systemctl, ufw and nft. What
+// they write is on the disk too, and so are the places within it.
+type programs struct{ disk *crashfs.Disk }
+
+func (p programs) Run(_ context.Context, op string, c opfs.Command) (out opfs.Output, err error) {
+	err = p.disk.Around(op, func() error {
+		switch {
+		case c.Path == "networkctl":
+			reconfigure(p.disk)
+		case c.Path == "pdbedit" || strings.HasPrefix(op, samba.ID+"."):
+			var stdout, stderr bytes.Buffer
+			out.ExitCode = sambatest.ToolOn(p.disk, op, append([]string{c.Path}, c.Args...), bytes.NewReader(c.Stdin), &stdout, &stderr)
+			out.Stdout, out.Stderr = stdout.Bytes(), stderr.Bytes()
+		case c.Path == "systemctl":
+			out.Stdout = []byte(p.systemctl(c.Args[0], c.Args[len(c.Args)-1]))
+		case c.Path == "ufw":
+			out.Stdout = []byte(p.ufw(c.Args[len(c.Args)-1]))
+		case c.Path == "nft":
+		default:
+			return fmt.Errorf("%s: %w", c.Path, opfs.ErrNoCommand)
+		}
+		return nil
+	})
+	return out, err
+}
+
+func (p programs) systemctl(verb, name string) string {
+	switch verb {
+	case "show":
+		if !slices.Contains(units(), name) {
+			return "LoadState=not-found\nUnitFileState=\nActiveState=inactive\n"
+		}
+		load, file, active := "loaded", "enabled", "inactive"
+		if exists(p.disk, loadedMask(name)) {
+			load, file = "masked", "masked"
+		}
+		if runs, _ := p.disk.ReadFile(running(name)); string(runs) == "true" {
+			active = "active"
+		}
+		return fmt.Sprintf("LoadState=%s\nUnitFileState=%s\nActiveState=%s\n", load, file, active)
+	case "daemon-reload":
+		for _, name := range units() {
+			load(p.disk, name)
+		}
+	case "start", "stop":
+		put(p.disk, running(name), fmt.Sprint(verb == "start"))
+	}
+	return ""
+}
+
+func (p programs) ufw(verb string) string {
+	switch verb {
+	case "disable", "enable":
+		put(p.disk, "/run/ufw", fmt.Sprint(verb == "enable"))
+	case "status":
+		if active, _ := p.disk.ReadFile("/run/ufw"); string(active) == "true" {
+			return "Status: active\n"
+		}
+		return "Status: inactive\n"
+	}
+	return ""
+}
+
+const memoryFile = "/etc/settings.json"
+
+// virtual is a NAS of the lab, which has every row.
+func virtual() kind {
+	return kind{"virtual", virtualFiles, func(*crashfs.Disk) {}, func(d *crashfs.Disk) ([]setting.Adapter, error) {
+		st, err := memory.Open(d, memoryFile)
+		if err != nil {
+			return nil, err
+		}
+		return st.Adapters(), nil
+	}}
+}
+
+func virtualFiles(t testing.TB) map[string]string {
+	hash, err := memory.Hash(rand.Reader, access.NewSecret(oldPassword))
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := json.MarshalIndent(memory.State{
+		Version: 1,
+		Settings: nas.Settings{
+			Accounts: []nas.Account{
+				{Name: anna, Administrator: true},
+				{Name: "root", Administrator: true, BuiltIn: true},
+				{Name: "cleo", Enabled: true},
+			},
+			Guest:      &nas.Guest{Enabled: true},
+			Ports:      &nas.Ports{HTTP: 8080, HTTPS: 8443, ForceHTTPS: true},
+			Interfaces: []nas.Interface{{Name: "eth0", Method: nas.Static, MTU: 9000, Addresses: []netip.Prefix{netip.MustParsePrefix("192.168.1.20/24")}}},
+			PPPoE:      &nas.PPPoE{Enabled: true, Interface: "eth0"},
+			Bonds:      []nas.Bond{{Name: "bond0", Members: []string{"eth1", "eth2"}, Enabled: true}},
+			AutoBlock:  &nas.AutoBlock{Enabled: true, Blocked: []string{"192.168.1.66"}},
+			Firewall:   &nas.Firewall{Enabled: true, Rules: 3},
+		},
+		Hashes: map[string]string{anna: hash, "cleo": hash},
+	}, "", "  ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return map[string]string{memoryFile: string(data) + "\n"}
+}
+
+// install is the NAS before anything of ours has run on it.
+func (k kind) install(t testing.TB, m crashfs.Model) *crashfs.Disk {
+	d := crashfs.New(m)
+	put(d, "/var/lib/dpkg/status", "")
+	for path, content := range k.files(t) {
+		put(d, path, content)
+	}
+	k.start(d)
+	return d
+}
+
+// looks is every file of the system but the device's own state, with owner,
+// mode and content. Directories and lock files do not count.
+func looks(d *crashfs.Disk) string {
+	var b strings.Builder
+	for path, f := range d.Files("/") {
+		if f.Data == nil || strings.HasPrefix(path, stateDir) || strings.HasPrefix(path, "/run/") || path == "/etc/.pwd.lock" {
+			continue
+		}
+		fmt.Fprintf(&b, "%s %v %d:%d\n%s\n", path, f.Mode, f.UID, f.GID, f.Data)
+	}
+	return b.String()
+}
+
+// doors looks for doors that stand open. It remembers which hash is that of the
+// new password, as hashing is slow.
+type doors map[string]bool
+
+func (k doors) fits(hash string, matches func() bool) bool {
+	fits, known := k[hash]
+	if !known {
+		fits = matches()
+		k[hash] = fits
+	}
+	return fits
+}
+
+// open says which door stands open that was not: a blank password, or an
+// account that is not locked any more and is not the chosen administrator's
+// with the new password.
+func (k doors) open(d *crashfs.Disk) error {
+	text, err := d.ReadFile("/etc/shadow")
+	if errors.Is(err, fs.ErrNotExist) {
+		return k.openVirtual(d)
+	}
+	if err != nil {
+		return err
+	}
+	locked := map[string]bool{"root": true, "ben": true}
+	seen := 0
+	for line := range strings.Lines(string(text)) {
+		f := strings.Split(line, ":")
+		if len(f) != 9 {
+			continue
+		}
+		seen++
+		if f[1] == "" {
+			return fmt.Errorf("the password of %s is blank", f[0])
+		}
+		if locked[f[0]] && f[1][0] != '!' && f[1][0] != '*' {
+			return fmt.Errorf("%s was locked and is not any more", f[0])
+		}
+		if f[0] == anna && f[1][0] != '!' && !k.fits(f[1], func() bool { return signsIn(d) }) {
+			return fmt.Errorf("anna's account is unlocked, and not with her new password")
+		}
+	}
+	if seen != 5 {
+		return fmt.Errorf("%d accounts in the shadow file, not 5", seen)
+	}
+	return nil
+}
+
+// signsIn reports whether Anna's new password opens her account.
+func signsIn(d *crashfs.Disk) bool {
+	ok, err := shadow.New(shadow.Config{FS: d, Clock: clock.System(), Rand: rand.Reader}).Check(context.Background(), anna, access.NewSecret(newPassword))
+	return ok && err == nil
+}
+
+func (k doors) openVirtual(d *crashfs.Disk) error {
+	raw, err := d.ReadFile(memoryFile)
+	if err != nil {
+		return err
+	}
+	var s memory.State
+	if err := json.Unmarshal(raw, &s); err != nil {
+		return err
+	}
+	for _, a := range s.Settings.Accounts {
+		switch {
+		case a.Name == "root" && a.Enabled:
+			return errors.New("root was locked and is not any more")
+		case a.Name != "root" && s.Hashes[a.Name] == "":
+			return fmt.Errorf("the password of %s is blank", a.Name)
+		case a.Name == anna && a.Enabled && !k.fits(s.Hashes[anna], func() bool { return memory.Matches(s.Hashes[anna], access.NewSecret(newPassword)) }):
+			return errors.New("anna's account is unlocked, and not with her new password")
+		}
+	}
+	return nil
+}
+
+// stubborn is an adapter whose verification never succeeds, so that everything
+// goes back.
+type stubborn struct{ setting.Adapter }
+
+func (stubborn) Verify(context.Context, reset.Step) error {
+	return fmt.Errorf("told to fail: %w", setting.ErrPermanent)
+}
+
+// refusing is one that cannot write: everything before it goes back.
+type refusing struct{ setting.Adapter }
+
+func (refusing) Persist(context.Context, reset.Step) error {
+	return fmt.Errorf("told to fail: %w", setting.ErrPermanent)
+}
+
+// ending is how a reset is made to end.
+type ending string
+
+const (
+	forward ending = "forward"
+	verify  ending = "not verified"
+	persist ending = "not persisted"
+)
+
+// parts are the adapters of a device that ends its resets so.
+func (k kind) parts(d *crashfs.Disk, e ending) ([]setting.Adapter, error) {
+	all, err := k.adapters(d)
+	if err != nil || e == forward {
+		return all, err
+	}
+	for i, a := range all {
+		last := a.ID() == networkd.ID || a.ID() == "memory.e7"
+		switch {
+		case last && e == verify:
+			all[i] = stubborn{a}
+		case last && e == persist:
+			all[i] = refusing{a}
+		}
+	}
+	return all, nil
+}
+
+// config is the device on a disk.
+func (k kind) config(d *crashfs.Disk, e ending) (core.Config, error) {
+	all, err := k.parts(d, e)
+	return core.Config{
+		Name: "cellar", Model: "Linux NAS", Dir: stateDir, FS: d, Clock: clock.System(), Rand: rand.Reader, Adapters: all,
+	}, err
+}
