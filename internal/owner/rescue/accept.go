@@ -2,6 +2,7 @@ package rescue
 
 import (
 	"context"
+	"crypto/ed25519"
 	"errors"
 	"net/netip"
 	"slices"
@@ -186,12 +187,19 @@ func needPassword(r *run) error {
 // doCommit hands the plan over. That it may have been accepted is written down
 // before it is sent: whatever happens then, it is never sent twice.
 func doCommit(ctx context.Context, r *run) error {
+	owner, err := r.cfg.Keys.OwnerKey(r.cfg.Rand)
+	if err != nil {
+		return err
+	}
 	r.state.Handed, r.state.Transaction, r.state.Committed = true, "", false
 	r.note(Commit)
 	if err := r.store.save(r.state); err != nil {
 		return err
 	}
-	reply, err := r.handOver(ctx, deviceapi.CommitCall{PlanHash: r.accepted, Administrator: r.planCall().Administrator, NewPassword: r.password})
+	reply, err := r.handOver(ctx, deviceapi.CommitCall{
+		PlanHash: r.accepted, Administrator: r.planCall().Administrator, NewPassword: r.password,
+		OwnerKey: owner.Public().(ed25519.PublicKey),
+	})
 	switch {
 	case err == nil:
 		r.state.Transaction = reply.Transaction

@@ -38,6 +38,7 @@ type box struct {
 	busy         int // progress calls until it is done
 
 	commits, presses, signIns int
+	owner                     ed25519.PublicKey // enrolled with the commit
 
 	// what a test changes
 	movesTo      netip.AddrPort // its address after the commit
@@ -200,6 +201,7 @@ func (l *link) Commit(_ context.Context, q deviceapi.CommitCall) (deviceapi.Comm
 	}
 	defer unlock()
 	b := l.b
+	b.owner = q.OwnerKey
 	var plan reset.Plan
 	for _, s := range []reset.Scope{reset.Credentials, reset.Network, reset.All} {
 		if p := b.plan(deviceapi.PlanCall{Mode: reset.Soft, Scope: s, Administrator: q.Administrator}); p.Hash() == q.PlanHash {

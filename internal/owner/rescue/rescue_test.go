@@ -65,6 +65,9 @@ func TestRescue(t *testing.T) {
 		if sc.box.open {
 			t.Errorf("%s: the claim is left open", scope)
 		}
+		if k, err := sc.cfg.Keys.OwnerKey(nil); err != nil || !sc.box.owner.Equal(k.Public()) {
+			t.Errorf("%s: the owner's key was not enrolled with the commit (%v)", scope, err)
+		}
 		if d, ok := sc.cfg.Keys.Lookup(sc.box.pub()); !ok || d.How != keys.Claimed {
 			t.Errorf("%s: the key is remembered as %+v", scope, d)
 		}
