@@ -7,74 +7,15 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/paperclip-nas/paperclip/internal/device/setting/ini"
 	"github.com/paperclip-nas/paperclip/internal/domain/nas"
 )
 
 // standardMTU is the largest packet of plain Ethernet, in bytes.
 const standardMTU = 1500
 
-// section is a part of a keyfile from its header to its last entry. Lines
-// before the first header, and comments and blank lines behind the last entry,
-// are sections without a name, one each.
-type section struct {
-	name  string
-	lines []string // as read, the header first
-}
-
-func (s section) text() string { return strings.Join(s.lines, "") }
-
-// split cuts a keyfile into sections, as blockedit wants them.
-func split(text string) []string {
-	var all []string
-	for _, s := range sections(text) {
-		all = append(all, s.text())
-	}
-	return all
-}
-
-// sections parses the format of nm-settings-keyfile(5): headers, "key=value"
-// lines, comments on lines of their own.
-func sections(text string) []section {
-	var all []section
-	var pending []string // comments and blank lines that an entry may still follow
-	flush := func() {
-		for _, p := range pending {
-			all = append(all, section{lines: []string{p}})
-		}
-		pending = nil
-	}
-	open := false
-	for line := range strings.Lines(text) {
-		trimmed := strings.TrimSpace(line)
-		switch {
-		case strings.HasPrefix(trimmed, "[") && strings.HasSuffix(trimmed, "]"):
-			flush()
-			all = append(all, section{name: trimmed[1 : len(trimmed)-1], lines: []string{line}})
-			open = true
-		case !open || trimmed == "" || strings.HasPrefix(trimmed, "#"):
-			pending = append(pending, line)
-		default:
-			last := &all[len(all)-1]
-			last.lines = append(append(last.lines, pending...), line)
-			pending = nil
-		}
-	}
-	flush()
-	return all
-}
-
-// entry is the key and value of a line; ok is false for other lines.
-func entry(line string) (key, value string, ok bool) {
-	line = strings.TrimSpace(line)
-	if strings.HasPrefix(line, "#") || strings.HasPrefix(line, "[") {
-		return "", "", false
-	}
-	key, value, ok = strings.Cut(line, "=")
-	return strings.TrimSpace(key), strings.TrimSpace(value), ok
-}
-
 // keyfile is a profile as its sections.
-type keyfile []section
+type keyfile []ini.Section
 
 // get is the value of a key in the section of that name, or of an older name
 // for it.
@@ -82,11 +23,11 @@ func (k keyfile) get(key string, names ...string) string {
 	value := ""
 	for _, s := range k {
 		for _, name := range names {
-			if s.name != name {
+			if s.Name != name {
 				continue
 			}
-			for _, line := range s.lines {
-				if n, v, ok := entry(line); ok && n == key {
+			for _, line := range s.Lines {
+				if n, v, ok := ini.Entry(line); ok && n == key {
 					value = v
 				}
 			}
@@ -97,7 +38,7 @@ func (k keyfile) get(key string, names ...string) string {
 
 func (k keyfile) has(name string) bool {
 	for _, s := range k {
-		if s.name == name {
+		if s.Name == name {
 			return true
 		}
 	}
@@ -108,10 +49,10 @@ func (k keyfile) has(name string) bool {
 func (k keyfile) twice() string {
 	seen := make(map[string]bool)
 	for _, s := range k {
-		if s.name != "" && seen[s.name] {
-			return s.name
+		if s.Name != "" && seen[s.Name] {
+			return s.Name
 		}
-		seen[s.name] = true
+		seen[s.Name] = true
 	}
 	return ""
 }
@@ -160,29 +101,17 @@ var manual = map[string]map[string]bool{
 }
 
 // automatic is an [ipv4] or [ipv6] section without anything set by hand.
-func automatic(s section) section {
-	out := section{name: s.name}
-	for _, line := range s.lines {
-		key, value, ok := entry(line)
+func automatic(s ini.Section) ini.Section {
+	out := ini.Section{Name: s.Name}
+	for _, line := range s.Lines {
+		key, value, ok := ini.Entry(line)
 		switch {
 		case ok && byHand.MatchString(key):
 			continue
-		case ok && key == "method" && manual[s.name][value]:
-			line = "method=auto" + end(line)
+		case ok && key == "method" && manual[s.Name][value]:
+			line = "method=auto" + ini.End(line)
 		}
-		out.lines = append(out.lines, line)
-	}
-	return out
-}
-
-// without is a section without the entries for which drop is true.
-func without(s section, drop func(key, value string) bool) section {
-	out := section{name: s.name}
-	for _, line := range s.lines {
-		if key, value, ok := entry(line); ok && drop(key, value) {
-			continue
-		}
-		out.lines = append(out.lines, line)
+		out.Lines = append(out.Lines, line)
 	}
 	return out
 }
@@ -204,18 +133,15 @@ func membership(key, _ string) bool {
 }
 
 // asleep is a [connection] section that does not start by itself.
-func asleep(s section) section {
-	out := without(s, func(key, _ string) bool { return key == "autoconnect" })
-	last := &out.lines[len(out.lines)-1]
-	if end(*last) == "" {
+func asleep(s ini.Section) ini.Section {
+	out := s.Without(func(key, _ string) bool { return key == "autoconnect" })
+	last := &out.Lines[len(out.Lines)-1]
+	if ini.End(*last) == "" {
 		*last += "\n"
 	}
-	out.lines = append(out.lines, "autoconnect=false\n")
+	out.Lines = append(out.Lines, "autoconnect=false\n")
 	return out
 }
-
-// end is how a line ends.
-func end(line string) string { return line[len(strings.TrimRight(line, "\r\n")):] }
 
 // settings are the interface as the profile has it, but for name and MAC.
 func (k keyfile) settings() nas.Interface {

@@ -24,6 +24,7 @@ import (
 
 	"github.com/paperclip-nas/paperclip/internal/device/setting"
 	"github.com/paperclip-nas/paperclip/internal/device/setting/blockedit"
+	"github.com/paperclip-nas/paperclip/internal/device/setting/ini"
 	"github.com/paperclip-nas/paperclip/internal/device/setting/netstack"
 	"github.com/paperclip-nas/paperclip/internal/domain/nas"
 	"github.com/paperclip-nas/paperclip/internal/domain/reset"
@@ -170,7 +171,7 @@ func (a *Adapter) Persist(_ context.Context, s reset.Step) error {
 	if err != nil {
 		return err
 	}
-	return blockedit.Move(a.cfg.FS, "networkmanager.persist", c.Edits, split, blockedit.New)
+	return blockedit.Move(a.cfg.FS, "networkmanager.persist", c.Edits, ini.Split, blockedit.New)
 }
 
 // Undo writes the old entries again.
@@ -179,7 +180,7 @@ func (a *Adapter) Undo(_ context.Context, s reset.Step) error {
 	if err != nil {
 		return err
 	}
-	return blockedit.Move(a.cfg.FS, "networkmanager.undo", c.Edits, split, blockedit.Old)
+	return blockedit.Move(a.cfg.FS, "networkmanager.undo", c.Edits, ini.Split, blockedit.Old)
 }
 
 // How long nmcli waits, in seconds: NetworkManager itself goes on.
@@ -200,7 +201,7 @@ func (a *Adapter) Activate(ctx context.Context, s reset.Step) error {
 	if err != nil {
 		return err
 	}
-	isNew, err := blockedit.At(a.cfg.FS, c.Edits, split, blockedit.New)
+	isNew, err := blockedit.At(a.cfg.FS, c.Edits, ini.Split, blockedit.New)
 	if err != nil {
 		return err
 	}
@@ -242,7 +243,7 @@ func (a *Adapter) Verify(ctx context.Context, s reset.Step) error {
 	if err != nil {
 		return err
 	}
-	switch isNew, err := blockedit.At(a.cfg.FS, c.Edits, split, blockedit.New); {
+	switch isNew, err := blockedit.At(a.cfg.FS, c.Edits, ini.Split, blockedit.New); {
 	case err != nil:
 		return err
 	case !isNew:

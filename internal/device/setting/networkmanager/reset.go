@@ -9,6 +9,7 @@ import (
 
 	"github.com/paperclip-nas/paperclip/internal/device/setting"
 	"github.com/paperclip-nas/paperclip/internal/device/setting/blockedit"
+	"github.com/paperclip-nas/paperclip/internal/device/setting/ini"
 	"github.com/paperclip-nas/paperclip/internal/device/setting/netstack"
 	"github.com/paperclip-nas/paperclip/internal/domain/nas"
 	"github.com/paperclip-nas/paperclip/internal/x/atomicfile"
@@ -46,7 +47,7 @@ func (a *Adapter) profile(c netstack.Connection) profile {
 		p.err = err
 		return p
 	}
-	p.keyfile = sections(string(data))
+	p.keyfile = ini.Sections(string(data))
 	switch twice := p.keyfile.twice(); {
 	case path.Dir(c.File) != Directory, generated(string(data)):
 		p.err = fmt.Errorf("%s is written by another program, which would undo a change: the addresses have to be set there", c.File)
@@ -193,8 +194,8 @@ func (n network) reset() (*editor, error) {
 			continue
 		}
 		e.change.Off = append(e.change.Off, p.uuid)
-		if err := e.edit(p, func(s section) section {
-			if s.name == "connection" && p.keyfile.starts() {
+		if err := e.edit(p, func(s ini.Section) ini.Section {
+			if s.Name == "connection" && p.keyfile.starts() {
 				return asleep(s)
 			}
 			return s
@@ -218,23 +219,23 @@ func (n network) reset() (*editor, error) {
 // gets them.
 func (e *editor) automatic(p profile, freed bool) error {
 	member := p.keyfile.master() != "" && !freed
-	err := e.edit(p, func(s section) section {
-		switch s.name {
+	err := e.edit(p, func(s ini.Section) ini.Section {
+		switch s.Name {
 		case "connection":
 			if freed {
-				s = without(s, membership)
-				s.lines = append(ended(s.lines), missing(p.keyfile)...)
+				s = s.Without(membership)
+				s.Lines = append(ended(s.Lines), missing(p.keyfile)...)
 			}
 		case "ipv4", "ipv6":
 			if member {
 				break
 			}
-			if out := automatic(s); out.text() != s.text() {
+			if out := automatic(s); out.Text() != s.Text() {
 				e.effects[nas.E4] = true
 				s = out
 			}
 		case "ethernet", "802-3-ethernet":
-			if out := without(s, jumbo); out.text() != s.text() {
+			if out := s.Without(jumbo); out.Text() != s.Text() {
 				e.effects[nas.E5] = true
 				s = out
 			}
@@ -260,20 +261,20 @@ func missing(k keyfile) []string {
 
 // ended are lines of which the last has an end.
 func ended(lines []string) []string {
-	if last := lines[len(lines)-1]; end(last) == "" {
+	if last := lines[len(lines)-1]; ini.End(last) == "" {
 		lines = append(slices.Clone(lines[:len(lines)-1]), last+"\n")
 	}
 	return lines
 }
 
 // edit takes every section of a profile through to.
-func (e *editor) edit(p profile, to func(section) section) error {
+func (e *editor) edit(p profile, to func(ini.Section) ini.Section) error {
 	var edits []blockedit.Edit
 	text := ""
 	for _, s := range p.keyfile {
-		text += s.text()
-		if out := to(s); s.name != "" && out.text() != s.text() {
-			edits = append(edits, blockedit.Edit{Path: p.path, Old: s.text(), New: out.text()})
+		text += s.Text()
+		if out := to(s); s.Name != "" && out.Text() != s.Text() {
+			edits = append(edits, blockedit.Edit{Path: p.path, Old: s.Text(), New: out.Text()})
 		}
 	}
 	if len(edits) == 0 {
@@ -282,7 +283,7 @@ func (e *editor) edit(p profile, to func(section) section) error {
 	if p.err != nil {
 		return fmt.Errorf("%w: %w", p.err, setting.ErrPermanent)
 	}
-	if err := blockedit.Check(text, edits, split); err != nil {
+	if err := blockedit.Check(text, edits, ini.Split); err != nil {
 		return err
 	}
 	e.change.Edits = append(e.change.Edits, edits...)
