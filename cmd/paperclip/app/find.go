@@ -2,9 +2,10 @@ package app
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
+	"io"
 	"net/netip"
+	"os"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -14,15 +15,27 @@ import (
 
 	"github.com/paperclip-nas/paperclip/internal/domain/catalog"
 	"github.com/paperclip-nas/paperclip/internal/owner/discover"
+	"github.com/paperclip-nas/paperclip/internal/owner/seen"
+	"github.com/paperclip-nas/paperclip/internal/protocol/leases"
 )
 
 type findOptions struct {
-	lab    labFlags
-	json   bool
-	watch  bool
-	wait   time.Duration
-	via    []string
-	leases string
+	lab      labFlags
+	json     bool
+	watch    bool
+	wait     time.Duration
+	via      []string
+	leases   string
+	identify string
+	label    string
+}
+
+// search is what a checked command line asks for.
+type search struct {
+	via     []string
+	wait    time.Duration // 0: as long as it takes
+	targets []netip.Prefix
+	leases  *discover.Leases
 }
 
 // find lists every NAS on the LAN.
@@ -33,20 +46,23 @@ func (a *app) find() *cobra.Command {
 		Short: "List every NAS on the network, with its status",
 		Long: `Find asks in several ways at once, and says for each value who said so. What
 devices say of themselves is a hint; "verified" says whether a device showed
-the key that this computer remembers of it.`,
+the key that this computer remembers of it. Addresses and subnets (at most a
+/16) are asked where no broadcast reaches.`,
 		RunE: run(func(ctx context.Context, args []string) error { return a.runFind(ctx, o, args) }),
 	}
 	o.lab.add(c.Flags())
 	c.Flags().BoolVar(&o.json, "json", false, "print one JSON document")
-	c.Flags().BoolVar(&o.watch, "watch", false, "go on, and print a line for each change")
-	c.Flags().DurationVar(&o.wait, "wait", discover.DefaultWait, "how long to wait for answers")
-	c.Flags().StringSliceVar(&o.via, "via", nil, "only these ways: findhost, mdns, native")
-	c.Flags().StringVar(&o.leases, "leases", "", "read a router's DHCP leases from a file")
+	c.Flags().BoolVar(&o.watch, "watch", false, "go on, and tell of each change")
+	c.Flags().DurationVar(&o.wait, "wait", 0, "how long to wait for answers (12s, or what asking every typed address takes)")
+	c.Flags().StringSliceVar(&o.via, "via", nil, "only these ways: "+strings.Join(ways(), ", "))
+	c.Flags().StringVar(&o.leases, "leases", "", "read a router's DHCP leases from a file (dnsmasq, ISC dhcpd, Kea, odhcpd)")
+	c.Flags().StringVar(&o.identify, "identify", "", "say whether this device is the one with a label; asks for its MAC or serial")
+	c.Flags().StringVar(&o.label, "label", "", "with --identify: the MAC or serial from the label, instead of being asked")
 	return c
 }
 
 func (a *app) runFind(ctx context.Context, o findOptions, args []string) error {
-	targets, err := a.checkFind(o, args)
+	s, err := a.checkFind(o, args)
 	if err != nil {
 		return err
 	}
@@ -55,114 +71,133 @@ func (a *app) runFind(ctx context.Context, o findOptions, args []string) error {
 		return err
 	}
 	defer l.close()
-	opts := discover.Options{Wait: o.wait, Verify: l.verify}
-	if o.watch {
-		return a.watchFind(ctx, l, o, targets, opts)
+	memory, err := seen.Open(a.fsys, l.home)
+	if err != nil {
+		return catalog.New("file_unusable", reason(err)).Because(err)
 	}
-	res, err := discover.Find(ctx, l.sources(o.via, targets), opts)
+	sources := l.sources(s.via, s.targets, s.leases)
+	opts := discover.Options{Wait: s.wait, Verify: l.verify, Around: l.around()}
+	if opts.Wait == 0 {
+		opts.Wait = takes(sources)
+	}
+	switch {
+	case o.identify != "":
+		return a.identify(ctx, o, sources, opts)
+	case o.watch:
+		return a.watchFind(ctx, l, o, s, opts, memory)
+	}
+	table := a.table(o.json)
+	network := discover.Around().Network()
+	if table.inPlace {
+		opts.Changed = table.show
+	}
+	res, err := discover.Find(ctx, sources, opts)
 	if err != nil {
 		return err
 	}
+	memory.Recall(network, res.Devices)
+	memory.Note(network, a.clock.Now(), res.Devices)
+	if err := memory.Save(); err != nil { // a convenience: the list is what counts
+		fmt.Fprintln(a.env.Stderr, catalog.New("file_unusable", reason(err)).Text)
+	}
 	if !o.json {
-		a.tabulate(res.Devices)
+		table.show(res.Devices)
 	} else if err := a.print(res); err != nil {
 		return err
 	}
-	for _, f := range res.Findings {
-		fmt.Fprintln(a.people(o.json), strings.TrimSpace(f.Text+" "+f.WhatToDo))
-	}
+	a.remark(o.json, res)
 	if res.Err() != nil {
 		return alreadyTold{catalog.ExitOf(res.Err())}
 	}
 	return nil
 }
 
-func (a *app) checkFind(o findOptions, args []string) ([]netip.Addr, error) {
+// remark tells people what changed and what was found out.
+func (a *app) remark(asJSON bool, res discover.Result) {
+	for _, d := range res.Devices {
+		if c := d.Change(); c != "" {
+			fmt.Fprintln(a.people(asJSON), d.Label()+": "+c)
+		}
+	}
+	for _, f := range res.Findings {
+		fmt.Fprintln(a.people(asJSON), strings.TrimSpace(f.Text+" "+f.WhatToDo))
+	}
+}
+
+// around explains what is missing on a real network; the lab has none.
+func (l *lan) around() func() discover.Surroundings {
+	if l.rack != nil {
+		return nil
+	}
+	return discover.Around
+}
+
+func (a *app) checkFind(o findOptions, args []string) (search, error) {
+	s := search{via: o.via, wait: o.wait}
 	switch {
-	case o.leases != "":
-		return nil, catalog.New("not_yet", "reading a lease list")
-	case o.wait <= 0 || o.wait > time.Hour:
-		return nil, catalog.New("usage", "--wait is from a moment to an hour, as in 12s.")
+	case o.wait < 0 || o.wait > time.Hour || o.wait == 0 && slices.ContainsFunc(a.env.Args, func(s string) bool { return strings.HasPrefix(s, "--wait") }):
+		return s, catalog.New("usage", "--wait is from a moment to an hour, as in 12s.")
+	case o.label != "" && o.identify == "":
+		return s, catalog.New("usage", "--label goes with --identify TARGET.")
+	case o.identify != "" && o.watch:
+		return s, catalog.New("usage", "--identify and --watch do not go together.")
 	}
 	for _, v := range o.via {
-		switch {
-		case slices.Contains([]string{"qfinder", "ssdp"}, v):
-			return nil, catalog.New("not_yet", "finding by "+v)
-		case !slices.Contains([]string{"findhost", "mdns", "native"}, v):
-			return nil, catalog.New("usage", fmt.Sprintf("--via %q is not known.", v))
+		if !slices.Contains(ways(), v) {
+			return s, catalog.New("usage", fmt.Sprintf("--via %q is not known; there are %s.", v, strings.Join(ways(), ", ")))
 		}
 	}
-	var out []netip.Addr
 	for _, arg := range args {
-		addrs, err := expand(arg)
+		p, err := subnet(arg)
 		if err != nil {
-			return nil, err
+			return s, err
 		}
-		out = append(out, addrs...)
+		s.targets = append(s.targets, p)
 	}
-	return out, nil
+	if o.leases == "" {
+		return s, nil
+	}
+	file, err := readBounded(o.leases, leases.MaxSize)
+	if err != nil {
+		return s, catalog.New("leases_unusable", reason(err)).Because(err)
+	}
+	s.leases, err = discover.NewLeases(file)
+	return s, err
 }
 
-// expand reads an address, or a subnet of at most 256 addresses.
-func expand(s string) ([]netip.Addr, error) {
-	if a, err := netip.ParseAddr(s); err == nil {
-		return []netip.Addr{a}, nil
-	}
-	p, err := netip.ParsePrefix(s)
-	if err != nil || p.Addr().BitLen()-p.Bits() > 8 {
-		return nil, catalog.New("usage", fmt.Sprintf("%q is no address and no subnet of at most 256 addresses.", s))
-	}
-	var out []netip.Addr
-	for a := p.Masked().Addr(); p.Contains(a); a = a.Next() {
-		out = append(out, a)
-	}
-	return out, nil
+// table prints a calm table, on a terminal always in the same place.
+type table struct {
+	out     io.Writer
+	inPlace bool
+	lines   int // of the table that stands there
 }
 
-// watchFind prints a line for each change until ctx ends.
-func (a *app) watchFind(ctx context.Context, l *lan, o findOptions, targets []netip.Addr, opts discover.Options) error {
-	last := map[string]string{}
-	opts.Verify = nil
-	opts.Changed = func(devices []discover.Device) {
+func (a *app) table(asJSON bool) *table {
+	t := &table{out: a.env.Stdout}
+	if f, ok := a.env.Stdout.(*os.File); ok && !asJSON {
+		t.inPlace = isTerminal(f) && a.env.Getenv("TERM") != "dumb"
+	}
+	return t
+}
+
+func (t *table) show(devices []discover.Device) {
+	var b strings.Builder
+	if t.inPlace && t.lines > 0 {
+		fmt.Fprintf(&b, "\x1b[%dA\x1b[J", t.lines)
+	}
+	if len(devices) > 0 {
+		w := tabwriter.NewWriter(&b, 0, 4, 3, ' ', 0)
+		fmt.Fprintln(w, "NAME\tMODEL\tSTATUS\tADDRESS\tMAC\tVERIFIED")
 		for _, d := range devices {
-			line, err := json.Marshal(d)
-			if err != nil || last[key(d)] == string(line) {
-				continue
-			}
-			last[key(d)] = string(line)
-			if o.json {
-				fmt.Fprintln(a.env.Stdout, string(line))
-			} else {
-				fmt.Fprintln(a.env.Stdout, strings.Join(columns(d), "  "))
-			}
+			fmt.Fprintln(w, strings.Join(columns(d), "\t"))
 		}
+		_ = w.Flush()
 	}
-	for ctx.Err() == nil {
-		begun := a.clock.Monotonic()
-		if _, err := discover.Find(ctx, l.sources(o.via, targets), opts); err != nil && ctx.Err() == nil {
-			return err
-		}
-		select { // a search that ends early is not begun again at once
-		case <-ctx.Done():
-		case <-a.clock.After(time.Second - min(time.Second, a.clock.Monotonic()-begun)):
-		}
+	t.lines = 0
+	if len(devices) > 0 {
+		t.lines = len(devices) + 1
 	}
-	return nil
-}
-
-func key(d discover.Device) string { return d.KeyID + " " + d.Serial + " " + strings.Join(d.MACs, " ") }
-
-// tabulate prints a calm table.
-func (a *app) tabulate(devices []discover.Device) {
-	if len(devices) == 0 {
-		return
-	}
-	w := tabwriter.NewWriter(a.env.Stdout, 0, 4, 3, ' ', 0)
-	fmt.Fprintln(w, "NAME\tMODEL\tSTATUS\tADDRESS\tMAC\tVERIFIED")
-	for _, d := range devices {
-		fmt.Fprintln(w, strings.Join(columns(d), "\t"))
-	}
-	_ = w.Flush()
+	fmt.Fprint(t.out, b.String())
 }
 
 func columns(d discover.Device) []string {

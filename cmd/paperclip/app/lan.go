@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net/netip"
 	"path/filepath"
-	"slices"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -101,39 +100,6 @@ func (l *lan) close() {
 	}
 }
 
-// sources are the ways of finding that were asked for; nil is all there are.
-// Where targets are given they alone are asked, by unicast. The lab's rack is
-// asked wherever it is.
-func (l *lan) sources(via []string, targets []netip.Addr) []discover.Source {
-	want := func(names ...string) bool {
-		return len(via) == 0 || slices.ContainsFunc(names, func(n string) bool { return slices.Contains(via, n) })
-	}
-	var out []discover.Source
-	if want("findhost") {
-		if l.rack != nil {
-			out = append(out, discover.NewFindhost(l.rack.Findhost()...))
-		} else {
-			out = append(out, discover.NewFindhost(ports(targets, 9999)...))
-		}
-	}
-	if want("mdns", "native") {
-		if l.rack != nil {
-			out = append(out, discover.NewMDNS(l.rack.MDNS()...))
-		} else {
-			out = append(out, discover.NewMDNS(ports(targets, 5353)...))
-		}
-	}
-	return out
-}
-
-func ports(addrs []netip.Addr, port uint16) []netip.AddrPort {
-	var out []netip.AddrPort
-	for _, a := range addrs {
-		out = append(out, netip.AddrPortFrom(a, port))
-	}
-	return out
-}
-
 // meet connects to a device by its own API.
 func (l *lan) meet(ctx context.Context, at []netip.AddrPort, pin keys.Pin) (*native.Device, error) {
 	return native.Meet(ctx, at, pin, native.Options{Clock: l.app.clock, Rand: rand.Reader})
@@ -151,6 +117,9 @@ func (l *lan) verify(ctx context.Context, d *discover.Device) {
 	}
 	pub := met.PublicKey()
 	d.Verified = discover.Verified(l.keys.Judge(pub, keys.Hints{Name: d.Name, MACs: d.MACs, KeyID: d.KeyID}))
+	if d.Verified == discover.VerifiedMatch {
+		d.ProvedAt(l.provedAt(ctx, *d, met)...)
+	}
 	l.describe(ctx, met, d)
 	d.Facts = append(d.Facts, discover.Fact{Field: "key_id", Value: identity.KeyID(pub), Source: "native", Trust: discover.Proved})
 	if known, ok := l.keys.Lookup(pub); ok {
@@ -160,6 +129,26 @@ func (l *lan) verify(ctx context.Context, d *discover.Device) {
 		}
 		d.Was = &was
 	}
+}
+
+// maxProved bounds at how many addresses a device is asked for its key.
+const maxProved = 4
+
+// provedAt are those of the device's addresses where its key answers: whatever
+// else was named for it may be somebody else's.
+func (l *lan) provedAt(ctx context.Context, d discover.Device, met *native.Device) []netip.Addr {
+	first := met.Address().Addr()
+	out := []netip.Addr{first}
+	all := api(d)
+	for _, at := range all[:min(len(all), maxProved)] {
+		if at.Addr() == first {
+			continue
+		}
+		if _, err := l.meet(ctx, []netip.AddrPort{at}, met.Pin()); err == nil {
+			out = append(out, at.Addr())
+		}
+	}
+	return out
 }
 
 // describe fills in what the device says over its own API and did not announce.
@@ -202,14 +191,14 @@ type finder struct {
 func (f finder) Find(ctx context.Context, target string) ([]rescue.NAS, error) {
 	o := discover.Options{Wait: f.wait}
 	addr, addrErr := netip.ParseAddr(target)
-	sources := f.lan.sources(nil, nil)
+	sources := f.lan.sources(nil, nil, nil)
 	if target != "" {
 		o.Enough = func(devices []discover.Device) bool {
 			_, err := discover.Match(devices, target)
 			return err == nil
 		}
 		if addrErr == nil && f.lan.rack == nil {
-			sources = append(sources, f.lan.sources(nil, []netip.Addr{addr})...)
+			sources = append(sources, f.lan.sources(nil, []netip.Prefix{netip.PrefixFrom(addr.WithZone(""), addr.BitLen())}, nil)...)
 		}
 	}
 	res, err := discover.Find(ctx, sources, o)

@@ -87,13 +87,14 @@ func (m *Memory) Recall(network string, devices []discover.Device) {
 		return cmp.Or(cmp.Compare(rank(a.ID, network), rank(b.ID, network)), b.Seen.Compare(a.Seen))
 	})
 	for i, d := range devices {
-		if d.Was != nil {
-			continue // somebody who knows it better has said so
-		}
 		for _, n := range ordered {
 			if j := n.find(d); j >= 0 {
 				e := n.Devices[j]
-				devices[i].Was = &discover.Was{Name: e.Name, Addresses: slices.Concat([]netip.Addr{}, e.Addresses), Status: e.Status, StatusText: e.Text, Seen: &e.Seen}
+				was := discover.Was{Name: e.Name, Addresses: slices.Concat([]netip.Addr{}, e.Addresses), Status: e.Status, StatusText: e.Text, Seen: &e.Seen}
+				if d.Was != nil { // whoever knows its key has said what it was
+					was.Name, was.Addresses = d.Was.Name, d.Was.Addresses
+				}
+				devices[i].Was = &was
 				break
 			}
 		}
