@@ -73,6 +73,7 @@ type Settings struct {
 	Accounts         []Account         `json:"accounts,omitempty"`          // E1, E13
 	Guest            *Guest            `json:"guest,omitempty"`             // E2
 	Ports            *Ports            `json:"ports,omitempty"`             // E3
+	Cockpit          *Cockpit          `json:"cockpit,omitempty"`           // E3
 	Interfaces       []Interface       `json:"interfaces,omitempty"`        // E4, E5
 	PPPoE            *PPPoE            `json:"pppoe,omitempty"`             // E6
 	Bonds            []Bond            `json:"bonds,omitempty"`             // E7
@@ -109,6 +110,14 @@ type Ports struct {
 
 // DefaultPorts are what a reset goes back to (E3).
 func DefaultPorts() Ports { return Ports{HTTP: 5000, HTTPS: 5001} }
+
+// Cockpit is Debian's web console, a management page of its own.
+type Cockpit struct {
+	Listen []string `json:"listen"` // as systemd.socket(5) has it: "9090", "192.0.2.1:443"
+}
+
+// DefaultCockpit is what a reset goes back to (E3).
+func DefaultCockpit() Cockpit { return Cockpit{Listen: []string{"9090"}} }
 
 // Interface is one network interface as configured, not as it happens to be.
 type Interface struct {
@@ -188,6 +197,9 @@ func (s Settings) Clone() Settings {
 	c.Accounts = slices.Clone(s.Accounts)
 	c.Guest = clonePointer(s.Guest)
 	c.Ports = clonePointer(s.Ports)
+	if s.Cockpit != nil {
+		c.Cockpit = &Cockpit{Listen: slices.Clone(s.Cockpit.Listen)}
+	}
 	c.Interfaces = slices.Clone(s.Interfaces)
 	for i, in := range c.Interfaces {
 		c.Interfaces[i].Addresses = slices.Clone(in.Addresses)

@@ -125,14 +125,7 @@ func Describe(e nas.Effect, s nas.Settings, administrator string) string {
 	case nas.E2:
 		return onOff(s.Guest != nil && s.Guest.Enabled)
 	case nas.E3:
-		if s.Ports == nil {
-			return "not managed"
-		}
-		d := fmt.Sprintf("HTTP %d, HTTPS %d", s.Ports.HTTP, s.Ports.HTTPS)
-		if s.Ports.ForceHTTPS {
-			d += ", HTTP always sent to HTTPS"
-		}
-		return d
+		return describePorts(s)
 	case nas.E4:
 		return each(s.Interfaces, func(in nas.Interface) string { return in.Name + ": " + describeAddresses(in) })
 	case nas.E5:
@@ -160,6 +153,20 @@ func Describe(e nas.Effect, s nas.Settings, administrator string) string {
 		return onOff(a.SecondFactor)
 	}
 	return ""
+}
+
+func describePorts(s nas.Settings) string {
+	d := "not managed"
+	if s.Ports != nil {
+		d = fmt.Sprintf("HTTP %d, HTTPS %d", s.Ports.HTTP, s.Ports.HTTPS)
+		if s.Ports.ForceHTTPS {
+			d += ", HTTP always sent to HTTPS"
+		}
+	}
+	if s.Cockpit != nil {
+		d += ", Cockpit " + strings.Join(s.Cockpit.Listen, " and ")
+	}
+	return d
 }
 
 func describeAddresses(in nas.Interface) string {
@@ -320,7 +327,7 @@ func present(e nas.Effect, s nas.Settings) bool {
 	case nas.E2:
 		return s.Guest != nil
 	case nas.E3:
-		return s.Ports != nil
+		return s.Ports != nil || s.Cockpit != nil
 	case nas.E4, nas.E5:
 		return len(s.Interfaces) > 0
 	case nas.E6:

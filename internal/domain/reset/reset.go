@@ -98,6 +98,9 @@ func Apply(e nas.Effect, s nas.Settings, administrator string) nas.Settings {
 		if s.Ports != nil {
 			*s.Ports = nas.DefaultPorts()
 		}
+		if s.Cockpit != nil {
+			*s.Cockpit = nas.DefaultCockpit()
+		}
 	case nas.E4:
 		for i := range s.Interfaces {
 			in := &s.Interfaces[i]

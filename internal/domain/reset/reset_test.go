@@ -176,3 +176,15 @@ func TestPlanOfManyAccountsStaysShort(t *testing.T) {
 		t.Fatalf("%d bytes, %v", len(raw), err)
 	}
 }
+
+// Cockpit is a management page too: its port is in the plan (E3).
+func TestCockpitsPort(t *testing.T) {
+	s := nas.Settings{Cockpit: &nas.Cockpit{Listen: []string{"443", "192.0.2.1:8443"}}}
+	after := reset.Apply(nas.E3, s, "")
+	if got := reset.Describe(nas.E3, after, ""); !strings.Contains(got, "Cockpit 9090") {
+		t.Errorf("after: %s", got)
+	}
+	if got := reset.Describe(nas.E3, s, ""); !strings.Contains(got, "Cockpit 443 and 192.0.2.1:8443") {
+		t.Errorf("Apply changed what it was given: %s", got)
+	}
+}
