@@ -19,7 +19,12 @@ import (
 	"github.com/paperclip-nas/paperclip/internal/device/core"
 	"github.com/paperclip-nas/paperclip/internal/device/service"
 	"github.com/paperclip-nas/paperclip/internal/device/setting"
+	"github.com/paperclip-nas/paperclip/internal/device/setting/cockpit"
+	"github.com/paperclip-nas/paperclip/internal/device/setting/ifupdown"
+	"github.com/paperclip-nas/paperclip/internal/device/setting/netplan"
+	"github.com/paperclip-nas/paperclip/internal/device/setting/netstack"
 	"github.com/paperclip-nas/paperclip/internal/device/setting/networkd"
+	"github.com/paperclip-nas/paperclip/internal/device/setting/networkmanager"
 	"github.com/paperclip-nas/paperclip/internal/device/setting/ports"
 	"github.com/paperclip-nas/paperclip/internal/device/setting/samba"
 	"github.com/paperclip-nas/paperclip/internal/device/setting/shadow"
@@ -101,11 +106,16 @@ func (m *machine) asRoot(what string) error {
 func (m *machine) socket() string { return filepath.Join(m.root, socketPath) }
 
 func (m *machine) adapters(cfg config.Config) []setting.Adapter {
+	virtual := cfg.Network.VirtualCards
 	return []setting.Adapter{
 		m.shadow(cfg),
 		samba.New(samba.Config{Runner: m.runner, Clock: m.clock}),
-		networkd.New(networkd.Config{FS: m.fs, Runner: m.runner, Virtual: cfg.Network.VirtualCards}),
+		networkd.New(networkd.Config{FS: m.fs, Runner: m.runner, Virtual: virtual}),
+		ifupdown.New(ifupdown.Config{FS: m.fs, Runner: m.runner, Virtual: virtual}),
+		networkmanager.New(networkmanager.Config{FS: m.fs, Runner: m.runner, Virtual: virtual}),
+		netplan.New(netstack.System{FS: m.fs, Runner: m.runner, Virtual: virtual}),
 		ports.New(m.fs, nil), // front listens anew when core tells it the ports
+		cockpit.New(m.fs, m.runner),
 	}
 }
 

@@ -70,11 +70,8 @@ func (a *Adapter) Effects() []nas.Effect { return []nas.Effect{nas.E4, nas.E5, n
 // Detect says whether networkd runs and manages a wired interface.
 func (a *Adapter) Detect(ctx context.Context) (reset.Found, error) {
 	found := reset.Found{What: "systemd-networkd"}
-	if _, err := a.cfg.FS.Stat("/run/systemd/netif/state"); err != nil {
-		found.Why = "systemd-networkd does not run here: the addresses are managed by something else"
-		return found, nil
-	}
 	links, refused, err := a.links(ctx)
+	_, runs := a.cfg.FS.Stat("/run/systemd/netif/state")
 	switch {
 	case err != nil:
 		found.Why = err.Error()
@@ -82,6 +79,8 @@ func (a *Adapter) Detect(ctx context.Context) (reset.Found, error) {
 		found.Present = true
 	case refused != "":
 		found.Why = refused
+	case runs != nil:
+		found.Why = "systemd-networkd does not run here: the addresses are managed by something else"
 	default:
 		found.Why = "systemd-networkd manages no wired interface here"
 	}
