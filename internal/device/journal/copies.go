@@ -148,13 +148,19 @@ func (j *Journal) accept(r *Record, generation uint64) error {
 	if err := atomicfile.MakeDir(j.fsys, "journal.accept", j.dir, 0o700); err != nil {
 		return err
 	}
+	// A marker that was removed by a process that was killed then could come back
+	// at a power cut, and would stand beside a record that it does not name.
+	if err := j.fsys.SyncDir("journal.accept.settle", j.dir); err != nil {
+		return err
+	}
 	if err := j.write("journal.accept", generation, r); err != nil {
 		return err
 	}
 	return j.writeMarker("journal.accept.open", r)
 }
 
-// write puts the record into both copies, one after the other.
+// write puts the record into both copies, one after the other, and makes both
+// durable at once.
 func (j *Journal) write(op string, generation uint64, r *Record) error {
 	data, err := encode(generation, r)
 	if err != nil {
@@ -165,12 +171,13 @@ func (j *Journal) write(op string, generation uint64, r *Record) error {
 			return err
 		}
 	}
-	return nil
+	return j.fsys.SyncDir(op+".syncdir", j.dir)
 }
 
+// writeCopy leaves syncing the directory to its caller.
 func (j *Journal) writeCopy(op string, i int, data []byte) error {
 	o := atomicfile.Options{Mode: 0o600, Enforce: true}
-	return atomicfile.Replace(j.fsys, op+"."+copyName(i), j.copyPath(i), data, o)
+	return atomicfile.Exchange(j.fsys, op+"."+copyName(i), j.copyPath(i), data, o)
 }
 
 func (j *Journal) writeMarker(op string, r *Record) error {
@@ -207,6 +214,11 @@ func (j *Journal) repair(c *copies) error {
 			return err
 		}
 	}
+	if !c.current[0] || !c.current[1] {
+		if err := j.fsys.SyncDir("journal.repair.syncdir", j.dir); err != nil {
+			return err
+		}
+	}
 	if c.marker == "" {
 		return j.writeMarker("journal.repair.open", c.best)
 	}
@@ -234,7 +246,9 @@ func (j *Journal) tidy(c *copies) error {
 	for i := range 2 {
 		switch {
 		case !c.current[i]:
-			err = j.writeCopy("journal.erase", i, data)
+			if err = j.writeCopy("journal.erase", i, data); err == nil {
+				err = j.fsys.SyncDir("journal.erase.syncdir", j.dir)
+			}
 		case c.leftovers:
 			err = atomicfile.Settle(j.fsys, "journal.erase."+copyName(i), j.copyPath(i))
 		}

@@ -84,6 +84,16 @@ func kind(m fs.FileMode) string {
 // After an error path has its old content, unless the error came from
 // ".syncdir" or after ".rename": then it has the new one, not yet durable.
 func Replace(fsys opfs.FS, op, path string, data []byte, o Options) error {
+	if err := Exchange(fsys, op, path, data, o); err != nil {
+		return err
+	}
+	return fsys.SyncDir(op+".syncdir", filepath.Dir(path))
+}
+
+// Exchange is Replace without its last operation: after a power cut path has
+// the whole old content or the whole new one, and which of them is not certain
+// until the caller syncs the directory, once for several files.
+func Exchange(fsys opfs.FS, op, path string, data []byte, o Options) error {
 	exists, err := existing(fsys, path)
 	if err != nil {
 		return err
@@ -115,7 +125,7 @@ func Replace(fsys opfs.FS, op, path string, data []byte, o Options) error {
 		}
 		return errors.Join(err, discard(fsys, op, tmp))
 	}
-	return fsys.SyncDir(op+".syncdir", filepath.Dir(path))
+	return nil
 }
 
 // Remove deletes path, if it is there, and makes that durable. Its operations
