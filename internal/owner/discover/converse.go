@@ -15,16 +15,26 @@ type datagram struct {
 	from netip.AddrPort
 }
 
-const maxDatagram = 9000
+const (
+	maxDatagram = 9000
+	// A thousand devices may answer within a few milliseconds. What the kernel
+	// keeps for a socket are some 200 datagrams, so they are taken out of it at
+	// once and wait here.
+	waitingRoom   = 4096
+	receiveBuffer = 4 << 20 // bytes; systems give less
+)
 
 // converse sends in rounds and takes what arrives on conns, until ctx ends,
 // until take is done, or until send fails. pause says how long to wait after a
 // round, the first of which is 0. It closes conns.
 func converse(ctx context.Context, conns []net.PacketConn, pause func(round int) time.Duration, send func(round int) error, take func(datagram) (done bool)) error {
 	ctx, cancel := context.WithCancel(ctx)
-	arrived := make(chan datagram)
+	arrived := make(chan datagram, waitingRoom)
 	var readers sync.WaitGroup
 	for _, c := range conns {
+		if b, ok := c.(interface{ SetReadBuffer(bytes int) error }); ok {
+			_ = b.SetReadBuffer(receiveBuffer) // the default does for a small network
+		}
 		readers.Go(func() { read(ctx, c, arrived) })
 	}
 	defer readers.Wait()

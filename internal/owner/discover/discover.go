@@ -139,7 +139,7 @@ const (
 	tellPause    = 20 * time.Millisecond
 	followAhead  = 8
 	maxFollowed  = 256
-	sightingRoom = 64
+	sightingRoom = 1024
 )
 
 // search fills b, and returns why sources failed.
