@@ -325,7 +325,7 @@ func TestNoMachinePaths(t *testing.T) {
 			return err
 		}
 		if d.IsDir() {
-			if d.Name() == ".git" {
+			if slices.Contains([]string{".git", "bin", "dist"}, d.Name()) {
 				return filepath.SkipDir
 			}
 			return nil

@@ -32,6 +32,9 @@ func (a *app) person(l *lan, o rescueOptions) rescue.Person {
 	case o.yes && l.rack != nil:
 		g.NewPassword = rescue.Generated
 	}
+	if o.recoveryFile != "" {
+		g.RecoveryCode = func() (access.Secret, error) { return readPassword(o.recoveryFile) }
+	}
 	var code func() (access.Code, bool, error)
 	if o.codeFile != "" {
 		code = rescue.CodeFile(func() ([]byte, error) {

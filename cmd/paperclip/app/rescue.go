@@ -25,6 +25,7 @@ type rescueOptions struct {
 	administrator string
 	acceptKey     string
 	passwordFile  string
+	recoveryFile  string
 	passwordOut   string
 	codeFile      string
 	wait          time.Duration
@@ -54,6 +55,7 @@ asked: give --password-file or --password-out, and --code-file.`,
 	f.StringVar(&o.scope, "scope", "", "what is set back: credentials, network or all")
 	f.StringVar(&o.administrator, "administrator", "", "whose password is set anew")
 	f.StringVar(&o.acceptKey, "accept-key", "", "take a NAS's new key in place of the remembered one: the `KEYID` that its console shows")
+	f.StringVar(&o.recoveryFile, "recovery-code-file", "", "take the recovery code from a `FILE`, where the NAS asks for one")
 	f.StringVar(&o.passwordFile, "password-file", "", "take the new password from a `FILE`")
 	f.StringVar(&o.passwordOut, "password-out", "", "generate the new password and write it to a `FILE`")
 	f.StringVar(&o.codeFile, "code-file", "", "wait for a `FILE` with the code that the NAS beeps")

@@ -30,6 +30,9 @@ func doChoose(ctx context.Context, r *run) error {
 		return err
 	}
 	r.options = o
+	if o.Demands[r.state.Scope] == access.Never {
+		return catalog.New("policy_network_only")
+	}
 	if !slices.Contains(o.Scopes, r.state.Scope) || !slices.Contains(o.Modes, reset.Soft) {
 		return catalog.New("not_yet", "the scope "+string(r.state.Scope)+" on this NAS")
 	}
@@ -165,11 +168,25 @@ func doPassword(ctx context.Context, r *run) error {
 		refusal := access.CheckPassword(answer.Password, a.SecondFactor, q.Names...)
 		if refusal == access.PasswordFits {
 			r.password = answer.Password
-			return nil
+			return r.askSecondProof(ctx, "")
 		}
 		q.Advice = access.PasswordAdvice(refusal, a.SecondFactor)
 	}
 	return catalog.New("gave_up")
+}
+
+// askSecondProof asks for a recovery code where the NAS's owner demands one
+// beside presence (D11).
+func (r *run) askSecondProof(ctx context.Context, advice string) error {
+	if r.options.Demands[r.state.Scope] != access.SecondProof {
+		return nil
+	}
+	a, err := r.cfg.Person.Choose(ctx, Question{
+		ID: AskRecoveryCode, Account: r.state.Administrator, Advice: advice,
+		Text: "The owner chose that a recovery code is needed beside the button: one of those that were printed for " + printable.Clean(r.state.Administrator) + ".",
+	})
+	r.recoveryCode = a.Password
+	return err
 }
 
 func verifyPassword(_ context.Context, r *run) (bool, error) {
@@ -196,10 +213,18 @@ func doCommit(ctx context.Context, r *run) error {
 	if err := r.store.save(r.state); err != nil {
 		return err
 	}
-	reply, err := r.handOver(ctx, deviceapi.CommitCall{
+	call := deviceapi.CommitCall{
 		PlanHash: r.accepted, Administrator: r.planCall().Administrator, NewPassword: r.password,
-		OwnerKey: owner.Public().(ed25519.PublicKey),
-	})
+		OwnerKey: owner.Public().(ed25519.PublicKey), RecoveryCode: r.recoveryCode,
+	}
+	reply, err := r.handOver(ctx, call)
+	for n := 0; n < maxWrong && errors.Is(err, catalog.New("second_proof_wrong")); n++ {
+		if err := r.askSecondProof(ctx, catalog.New("second_proof_wrong").Error()); err != nil {
+			return err
+		}
+		call.RecoveryCode = r.recoveryCode
+		reply, err = r.handOver(ctx, call)
+	}
 	switch {
 	case err == nil:
 		r.state.Transaction = reply.Transaction

@@ -41,6 +41,8 @@ type box struct {
 	owner                     ed25519.PublicKey // enrolled with the commit
 
 	// what a test changes
+	demands      map[reset.Scope]access.Demand
+	recoveryCode string         // the second proof that is right
 	movesTo      netip.AddrPort // its address after the commit
 	dropPassword bool
 	undo         bool
@@ -172,7 +174,7 @@ func (l *link) Options(context.Context) (deviceapi.OptionsReply, error) {
 	defer unlock()
 	return deviceapi.OptionsReply{
 		Administrators: []deviceapi.Administrator{{Name: "anna"}, {Name: "admin", BuiltIn: true}},
-		Settings:       l.b.settings, Modes: []reset.Mode{reset.Soft}, Scopes: []reset.Scope{reset.Credentials, reset.Network, reset.All},
+		Settings:       l.b.settings, Modes: []reset.Mode{reset.Soft}, Scopes: []reset.Scope{reset.Credentials, reset.Network, reset.All}, Demands: l.b.demands,
 	}, nil
 }
 
@@ -210,6 +212,9 @@ func (l *link) Commit(_ context.Context, q deviceapi.CommitCall) (deviceapi.Comm
 	}
 	if plan.Device == "" {
 		return deviceapi.CommitReply{}, catalog.New("plan_changed")
+	}
+	if b.demands[plan.Scope] == access.SecondProof && q.RecoveryCode.Reveal() != b.recoveryCode {
+		return deviceapi.CommitReply{}, catalog.New("second_proof_wrong")
 	}
 	b.commits++
 	b.transaction, b.busy = "t1", 3
@@ -295,6 +300,7 @@ const (
 
 // someone is a Person who does as asked.
 type someone struct {
+	recovery []string // recovery codes, in the order in which they are typed
 	b        *box
 	codes    []access.Code // given before the right one
 	yes      bool
@@ -329,6 +335,11 @@ func (s *someone) Choose(_ context.Context, q Question) (Answer, error) {
 		}
 	case AskTarget:
 		a.Option = q.Options[len(q.Options)-1].ID
+	case AskRecoveryCode:
+		a.Password = access.NewSecret(s.recovery[0])
+		if len(s.recovery) > 1 {
+			s.recovery = s.recovery[1:]
+		}
 	case AskNewPassword, AskPassword:
 		s.advice = append(s.advice, q.Advice)
 		if q.ID == AskPassword && s.b.commits == 0 {

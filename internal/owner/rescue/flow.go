@@ -40,6 +40,8 @@ type run struct {
 	options  optionsSeen
 	accepted string // hash of the plan that the person accepted
 	password access.Secret
+	// recoveryCode is the second proof, where one is demanded; never kept.
+	recoveryCode access.Secret
 }
 
 // Start begins a rescue and goes through all its steps. The Result says what

@@ -23,6 +23,8 @@ type Given struct {
 	NewPassword func() (access.Secret, error)
 	// Password gives a password that works or was set; nil asks.
 	Password func() (access.Secret, error)
+	// RecoveryCode gives the second proof; nil asks.
+	RecoveryCode func() (access.Secret, error)
 }
 
 // Choose answers what was given, and passes the rest on.
@@ -36,6 +38,12 @@ func (g Given) Choose(ctx context.Context, q Question) (Answer, error) {
 		return Answer{Password: p}, err
 	case q.ID == AskPassword && g.Password != nil:
 		p, err := g.Password()
+		return Answer{Password: p}, err
+	case q.ID == AskRecoveryCode && g.RecoveryCode != nil:
+		if q.Advice != "" {
+			return Answer{}, catalog.New("second_proof_wrong")
+		}
+		p, err := g.RecoveryCode()
 		return Answer{Password: p}, err
 	case q.ID == AskAccept && g.Yes:
 		return Answer{Yes: true}, nil
@@ -123,6 +131,7 @@ func (u Unattended) Choose(_ context.Context, q Question) (Answer, error) {
 		AskAccept:        "Give --yes, or run it in a terminal.",
 		AskNewPassword:   "Give --password-file FILE or --password-out FILE.",
 		AskPassword:      "Give --password-file FILE.",
+		AskRecoveryCode:  "Give --recovery-code-file FILE.",
 	}
 	return Answer{}, catalog.New("no_terminal", give[q.ID])
 }

@@ -52,6 +52,7 @@ const (
 	AskAccept        QuestionID = "accept"       // the plan: yes or no
 	AskNewPassword   QuestionID = "new_password" // typed twice
 	AskPassword      QuestionID = "password"     // one that works, or was just set; may be left empty
+	AskRecoveryCode  QuestionID = "recovery_code"
 )
 
 // Question is one thing to choose.

@@ -181,6 +181,29 @@ func TestPasswordIsAskedAgainWithAdvice(t *testing.T) {
 	}
 }
 
+// D11: where the owner demands a second proof, it is asked for, and again after
+// a wrong one; where the owner allows the network only, nothing is asked.
+func TestOwnersChoices(t *testing.T) {
+	sc := newScene(t)
+	sc.box.demands = map[reset.Scope]access.Demand{reset.Credentials: access.SecondProof}
+	sc.box.recoveryCode = "7k2m-9qxw-b4tna"
+	sc.person.recovery = []string{"wrong", "wrong again", "7k2m-9qxw-b4tna"}
+	if _, err := Start(t.Context(), sc.cfg, Request{}); err != nil || sc.box.commits != 1 {
+		t.Fatalf("%v, %d commits", err, sc.box.commits)
+	}
+	sc = newScene(t)
+	sc.box.demands = map[reset.Scope]access.Demand{reset.Credentials: access.SecondProof}
+	sc.box.recoveryCode, sc.person.recovery = "7k2m-9qxw-b4tna", []string{"wrong"}
+	if _, err := Start(t.Context(), sc.cfg, Request{}); !errors.Is(err, catalog.New("second_proof_wrong")) || sc.box.commits != 0 {
+		t.Fatalf("%v, %d commits", err, sc.box.commits)
+	}
+	sc = newScene(t)
+	sc.box.demands = map[reset.Scope]access.Demand{reset.Credentials: access.Never}
+	if _, err := Start(t.Context(), sc.cfg, Request{}); !errors.Is(err, catalog.New("policy_network_only")) || slices.Contains(sc.person.asked, AskNewPassword) {
+		t.Fatalf("%v, asked %v", err, sc.person.asked)
+	}
+}
+
 // Promise 6: a stranger by a known name stops everything, before any claim.
 func TestMismatchStopsEverything(t *testing.T) {
 	other, _, err := ed25519.GenerateKey(rand.Reader)

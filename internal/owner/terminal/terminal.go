@@ -210,6 +210,13 @@ func (t *Terminal) Choose(ctx context.Context, q rescue.Question) (rescue.Answer
 		t.say("%s\n", q.Text)
 		p, err := t.hidden(ctx, "Password (Enter leaves it out): ")
 		return rescue.Answer{Password: p}, err
+	case q.ID == rescue.AskRecoveryCode:
+		if q.Advice != "" {
+			t.say("%s\n", q.Advice)
+		}
+		t.say("%s\nRecovery code, as in 7k2m-9qxw-b4tna: ", q.Text)
+		text, err := t.line(ctx)
+		return rescue.Answer{Password: access.NewSecret(text)}, err
 	case len(q.Options) == 0:
 		t.say("%s Type yes to go on; anything else stops, and nothing is changed: ", q.Text)
 		text, err := t.line(ctx)
