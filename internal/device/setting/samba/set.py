@@ -2,6 +2,7 @@
 # It answers by its exit status: 0 done (or nothing to do), 3 the stored hash is
 # neither the recorded old one nor the new one, 4 no such account.
 import json
+import os
 import sys
 
 from samba.samba3 import param, passdb
@@ -39,3 +40,10 @@ wanted = (key(new["nt"]), control, new["changed"])
 if wanted != (account.nt_passwd, account.acct_ctrl, account.pass_last_set_time):
     account.nt_passwd, account.acct_ctrl, account.pass_last_set_time = wanted
     database.update_sam_account(account)
+
+# tdbsam commits durably by itself. The smbpasswd backend writes its file in
+# place and leaves it to the cache; also where an earlier run was cut short.
+kind, _, path = backend.partition(":")
+if kind == "smbpasswd":
+    with open(path or context.get("smb passwd file"), "rb") as file:
+        os.fsync(file.fileno())
