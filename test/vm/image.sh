@@ -26,7 +26,9 @@ out=$base/$key
 mkdir -p "$base"
 exec 9>"$base/lock"
 flock 9
-if [ -e "$out/complete" ]; then echo "$out"; exit 0; fi
+if [ -e "$out/complete" ]; then touch "$out"; echo "$out"; exit 0; fi
+# Images that nobody has used for a week: a new kernel or recipe leaves the old one behind.
+find "$base" -mindepth 1 -maxdepth 1 -type d -mtime +7 -exec rm -rf {} +
 
 tmp=$(mktemp -d "$base/build.XXXXXX")
 trap 'rm -rf "$tmp"' EXIT
