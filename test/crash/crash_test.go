@@ -11,7 +11,10 @@ package crash
 
 import (
 	"flag"
+	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
 
 	"github.com/paperclip-nas/paperclip/internal/domain/reset"
 	"github.com/paperclip-nas/paperclip/internal/x/opfs/crashfs"
@@ -19,7 +22,17 @@ import (
 
 var full = flag.Bool("crash.full", false, "try everything, not a sample (minutes)")
 
+// scenarios are every scope, forwards and back, on both kinds of NAS and disk;
+// in the short run four of them.
 func scenarios() []scenario {
+	if !*full {
+		return []scenario{
+			{kind: linux(), model: crashfs.Weak, scopes: []reset.Scope{reset.Credentials}, ending: forward},
+			{kind: linux(), model: crashfs.Ordered, scopes: []reset.Scope{reset.Network}, ending: verify},
+			{kind: virtual(), model: crashfs.Ordered, scopes: []reset.Scope{reset.Credentials}, ending: forward},
+			{kind: virtual(), model: crashfs.Weak, scopes: []reset.Scope{reset.Network}, ending: persist},
+		}
+	}
 	var all []scenario
 	for _, k := range []kind{linux(), virtual()} {
 		for _, m := range []crashfs.Model{crashfs.Weak, crashfs.Ordered} {
@@ -37,25 +50,63 @@ func scenarios() []scenario {
 }
 
 func TestEveryCrashPoint(t *testing.T) {
-	e := effort{first: 16, damage: 5, again: 200, second: 4}
+	e := effort{first: 6, damage: 8, again: 300, second: 3}
 	if *full {
-		e = effort{first: 128, damage: 1, again: 10, second: 16}
+		e = effort{first: 24, damage: 4, again: 120, second: 6}
 	}
+	var mu sync.Mutex
 	var sum tally
 	failures := 0
-	for _, s := range scenarios() {
-		t.Run(s.String(), func(t *testing.T) {
-			c, err := inFakeTime(t, s, e)
-			sum.add(c)
-			t.Log(c)
-			if err != nil {
-				failures++
-				t.Error(err)
-			}
-		})
-	}
+	t.Run("scenarios", func(t *testing.T) {
+		for _, s := range scenarios() {
+			t.Run(s.String(), func(t *testing.T) {
+				t.Parallel()
+				c, err := inFakeTime(t, s, e)
+				mu.Lock()
+				defer mu.Unlock()
+				sum.add(c)
+				t.Log(c)
+				if err != nil {
+					failures++
+					t.Error(err)
+				}
+			})
+		}
+	})
 	t.Logf("tried: %s; failures: %d", sum, failures)
 	if sum.points < 1000 || sum.olds == 0 || sum.news == 0 {
 		t.Error("too little was tried: this test could not fail")
 	}
+}
+
+// Core alone is killed while it ends one reset, and the power is cut in the next
+// one: what the first left unsynced is still open then.
+func TestKilledThenCutInTheNextReset(t *testing.T) {
+	s := scenario{kind: virtual(), model: crashfs.Weak, scopes: []reset.Scope{reset.Network}, ending: forward}
+	e := effort{first: 6}
+	if *full {
+		e.first = 24
+	}
+	synctest.Test(t, func(t *testing.T) {
+		first := record(t, s)
+		var sum tally
+		for _, m := range first.moments {
+			final := strings.HasPrefix(m.at.Op, "journal.committed.") || strings.HasPrefix(m.at.Op, "receipt.")
+			if !final || m.at.At != crashfs.After || !*full && !strings.Contains(m.at.Op, ".open.") {
+				continue
+			}
+			next := &run{scenario: s, looks: first.looks[:2]}
+			next.scopes = []reset.Scope{reset.Credentials}
+			next.carryOut(t, m.disk.Killed(), m.told)
+			c, err := next.crash(t.Context(), e)
+			sum.add(c)
+			if err != nil {
+				t.Fatalf("killed %s: %v", m.at, err)
+			}
+		}
+		t.Log("tried: ", sum)
+		if sum.cuts == 0 {
+			t.Error("nothing was tried")
+		}
+	})
 }
