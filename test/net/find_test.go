@@ -1,9 +1,9 @@
 package net
 
 import (
+	"bytes"
 	"context"
 	"fmt"
-	"math/rand/v2"
 	"net"
 	"net/netip"
 	"runtime"
@@ -155,21 +155,24 @@ func TestFlood(t *testing.T) {
 			c.space.IP(t, "address", "add", batch[i]+"/16", "dev", "lan0")
 			forgers = append(forgers, c.socket(batch[i]+":1234"))
 		}
+		forged, err := findhost.Reply{Type: findhost.TypeResponse, Name: "forged", Serial: "F00000000", MAC: "02:00:00:00:00:00"}.Packet().Append(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
 		ctx, stop := context.WithTimeout(t.Context(), 10*time.Second)
 		defer stop()
 		var sent atomic.Int64
 		go func() {
-			tick := time.NewTicker(time.Millisecond)
-			defer tick.Stop()
-			for n := 0; ctx.Err() == nil; <-tick.C {
-				for range 10 {
-					n++
-					b, err := findhost.Reply{Type: findhost.TypeResponse, Name: fmt.Sprint("forged", n), Serial: fmt.Sprintf("F%d", n), MAC: fmt.Sprintf("02:%02x:%02x:%02x:%02x:%02x", rand.IntN(256), rand.IntN(256), n>>16&255, n>>8&255, n&255)}.Packet().Append(nil)
-					if err == nil {
-						if _, err = forgers[rand.IntN(len(forgers))].WriteTo(b, &net.UDPAddr{IP: net.IPv4(10, 77, 255, 254), Port: 9999}); err == nil {
-							sent.Add(1)
-						}
-					}
+			begun := time.Now()
+			for n := 0; ctx.Err() == nil; {
+				if n >= int(time.Since(begun).Seconds()*10_000) {
+					runtime.Gosched()
+					continue
+				}
+				n++
+				b := forge(forged, n)
+				if _, err := forgers[n%len(forgers)].WriteTo(b, &net.UDPAddr{IP: net.IPv4(10, 77, 255, 254), Port: 9999}); err == nil {
+					sent.Add(1)
 				}
 			}
 		}()
@@ -204,6 +207,12 @@ func TestFlood(t *testing.T) {
 			t.Errorf("%d MiB of heap", most.Load()>>20)
 		}
 	})
+}
+
+// forge is the n-th answer: a serial and a MAC of its own.
+func forge(base []byte, n int) []byte {
+	b := bytes.Replace(base, []byte("F00000000"), fmt.Appendf(nil, "F%08d", n), 1)
+	return bytes.Replace(b, []byte("02:00:00:00:00:00"), fmt.Appendf(nil, "02:%02x:%02x:%02x:00:00", n>>16&255, n>>8&255, n&255), 1)
 }
 
 // Several NICs: a NAS on two networks of ours is one line.

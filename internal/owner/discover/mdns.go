@@ -46,8 +46,13 @@ func (m *MDNS) Sent() int { return int(m.sent.Load()) }
 // Find asks until ctx ends.
 func (m *MDNS) Find(ctx context.Context, out chan<- Sighting) error {
 	id := uint16(rand.Uint32())
-	query, err := announce.Browse(id, true, announce.ServiceNative, announce.ServiceQNAP, announce.ServiceWeb)
-	if err != nil {
+	services := []string{announce.ServiceNative, announce.ServiceQNAP, announce.ServiceWeb}
+	q := question{}
+	var err error
+	if q.unicast, err = announce.Browse(id, true, services...); err != nil {
+		return err
+	}
+	if q.multicast, err = announce.Browse(0, false, services...); err != nil {
 		return err
 	}
 	waiting := expect(m.targets)
@@ -56,7 +61,7 @@ func (m *MDNS) Find(ctx context.Context, out chan<- Sighting) error {
 		return err
 	}
 	resolving := map[string]bool{}
-	send := func(int) error { return ask(query) }
+	send := func(int) error { return ask(q) }
 	take := func(d datagram) bool {
 		instances, err := announce.ParseResponse(d.data)
 		if err != nil {
@@ -64,8 +69,8 @@ func (m *MDNS) Find(ctx context.Context, out chan<- Sighting) error {
 		}
 		whole := true
 		for _, i := range instances {
-			if i.Port == 0 && isWanted(i.Service) {
-				whole = false
+			if (i.Port == 0 || len(i.Text) == 0) && isWanted(i.Service) {
+				whole = whole && i.Port != 0
 				resolve(id, i, resolving, ask)
 			}
 			if s, ok := m.sighting(i, d.from.Addr()); ok {
@@ -77,15 +82,22 @@ func (m *MDNS) Find(ctx context.Context, out chan<- Sighting) error {
 	return converse(ctx, conns, mdnsPause, send, take)
 }
 
-// resolve asks, once, about an instance that came without its SRV record.
-func resolve(id uint16, i announce.Instance, asked map[string]bool, ask func([]byte) error) {
+// question is the same question in two ways. A one-shot one, from a port of our
+// own, is answered to us at once, in at most 512 bytes (avahi leaves out what
+// does not fit); one from the protocol's own port is answered to everyone, in
+// full.
+type question struct{ unicast, multicast []byte }
+
+// resolve asks, once, about an instance that came without its SRV record or
+// its text.
+func resolve(id uint16, i announce.Instance, asked map[string]bool, ask func(question) error) {
 	name := i.Name + "." + i.Service
 	if asked[name] || len(asked) == maxResolve {
 		return
 	}
 	asked[name] = true
 	if b, err := announce.Resolve(id, true, i); err == nil {
-		_ = ask(b) // an interface that takes nothing just now; the device answers the next query anew
+		_ = ask(question{unicast: b}) // an interface that takes nothing just now; the device answers the next query anew
 	}
 }
 
@@ -97,15 +109,15 @@ func isWanted(service string) bool {
 func mdnsPause(round int) time.Duration { return time.Second << min(round, 6) }
 
 // open makes the sockets, and how to ask on all of them.
-func (m *MDNS) open(ctx context.Context, waiting expected) ([]net.PacketConn, func([]byte) error, error) {
+func (m *MDNS) open(ctx context.Context, waiting expected) ([]net.PacketConn, func(question) error, error) {
 	if len(m.targets) > 0 {
 		conn, err := net.ListenUDP("udp", nil)
 		if err != nil {
 			return nil, nil, err
 		}
-		return []net.PacketConn{conn}, func(b []byte) error {
+		return []net.PacketConn{conn}, func(q question) error {
 			for t := range waiting {
-				m.count(conn.WriteToUDPAddrPort(b, t))
+				m.count(conn.WriteToUDPAddrPort(q.unicast, t))
 			}
 			return nil
 		}, nil
@@ -129,8 +141,15 @@ func (m *MDNS) open(ctx context.Context, waiting expected) ([]net.PacketConn, fu
 		_ = p6.SetMulticastHopLimit(mdnsHopLimit)
 		conns = append(conns, v6)
 	}
-	conns = append(conns, overhear(groupV4(), mdnsPort)...)
-	return conns, func(b []byte) error { return m.multicast(p4, p6, b) }, nil
+	everyone := overhear(groupV4(), mdnsPort)
+	return append(conns, everyone...), func(q question) error {
+		if q.multicast != nil {
+			for _, c := range everyone { // each is of one interface
+				m.count(c.WriteTo(q.multicast, &net.UDPAddr{IP: groupV4().AsSlice(), Port: mdnsPort}))
+			}
+		}
+		return m.multicast(p4, p6, q.unicast)
+	}, nil
 }
 
 func groupV4() netip.Addr { return netip.AddrFrom4([4]byte{224, 0, 0, 251}) }

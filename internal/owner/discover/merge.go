@@ -173,9 +173,10 @@ func (b *book) devices() []Device {
 			}
 		}
 	}
+	groups = rejoin(groups, marked)
 	out := make([]Device, 0, len(groups))
 	for _, g := range groups {
-		if !g[0].Clue {
+		if len(g) > 0 && !g[0].Clue {
 			out = append(out, describe(g))
 		}
 	}
@@ -183,6 +184,44 @@ func (b *book) devices() []Device {
 		return cmp.Or(strings.Compare(strings.ToLower(a.Name), strings.ToLower(b.Name)), slices.CompareFunc(a.Addresses, b.Addresses, netip.Addr.Compare))
 	})
 	return out
+}
+
+// rejoin joins groups that turned out to be one device: what came first, of one
+// place and of the other, had nothing in common yet.
+func rejoin(groups [][]seen, marked map[string][]int) [][]seen {
+	tried := map[[2]int]bool{}
+	for i := range groups {
+		for _, s := range groups[i] {
+			for _, m := range s.marks() {
+				for _, j := range marked[m] {
+					if pair := [2]int{i, j}; j > i && !tried[pair] {
+						tried[pair] = true
+						if len(groups[j]) > 0 && one(groups[i], groups[j]) {
+							groups[i] = append(groups[i], groups[j]...)
+							groups[j] = nil
+						}
+					}
+				}
+			}
+		}
+	}
+	return groups
+}
+
+// one reports whether two groups are of one device, as belongs does of a
+// sighting.
+func one(a, b []seen) bool {
+	linked, near := false, false
+	for _, x := range a {
+		for _, y := range b {
+			if contradict(x.Sighting, y.Sighting) {
+				return false
+			}
+			linked = linked || link(x.Sighting, y.Sighting)
+			near = near || sharesAddress(x.Sighting, y.Sighting) || twins(x.Sighting, y.Sighting)
+		}
+	}
+	return linked && near
 }
 
 // marks are what two sightings of one device have at least one of in common.
@@ -302,6 +341,7 @@ func describe(g []seen) Device {
 		d.FoundBy = union(d.FoundBy, []string{s.Source})
 		d.Facts = union(d.Facts, append(s.facts(), s.earlier...))
 	}
+	slices.SortStableFunc(d.Addresses, func(a, b netip.Addr) int { return cmp.Compare(use(a), use(b)) })
 	state, told := nas.Unknown, false
 	for _, s := range slices.SortedFunc(slices.Values(g), func(a, b seen) int { return b.when - a.when }) {
 		first(&d.Claim, s.Claim)
@@ -311,6 +351,18 @@ func describe(g []seen) Device {
 	}
 	d.Status, d.StatusText = state.ID(), state.String()
 	return d
+}
+
+// use orders addresses by how easily they are used: those of networks before
+// those of one link alone.
+func use(a netip.Addr) int {
+	switch {
+	case !a.IsLinkLocalUnicast():
+		return 0
+	case a.Is4():
+		return 1
+	}
+	return 2
 }
 
 // first sets a value that is not set yet.
