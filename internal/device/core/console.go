@@ -46,11 +46,15 @@ var _ corewire.Console = console{}
 // the same receipt, and the same end for the sessions of before.
 func (h console) Reset(ctx context.Context, q corewire.ResetRequest) (deviceapi.ProgressReply, error) {
 	c := h.core
-	plan, err := c.plan(ctx, deviceapi.PlanCall{Mode: reset.Soft, Scope: q.Scope, Administrator: q.Administrator})
+	s, err := surveyed(ctx, c.cfg.Adapters)
 	if err != nil {
 		return deviceapi.ProgressReply{}, err
 	}
-	if err := c.judge(ctx, plan, q.Password); err != nil {
+	plan, err := s.plan(reset.Request{Device: c.cfg.Name, Mode: reset.Soft, Scope: q.Scope, Administrator: q.Administrator})
+	if err != nil {
+		return deviceapi.ProgressReply{}, err
+	}
+	if err := c.judge(s, plan, q.Password); err != nil {
 		return deviceapi.ProgressReply{}, err
 	}
 	t, err := c.accept(ctx, plan, q.Password, false, func() error { return nil })

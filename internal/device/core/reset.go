@@ -71,7 +71,11 @@ func (c *Core) call(ctx context.Context, v *visit, message []byte) (any, error) 
 		if err := call.Decode(&q); err != nil {
 			return nil, bad(err)
 		}
-		plan, err := c.claimPlan(ctx, q)
+		s, err := surveyed(ctx, c.cfg.Adapters)
+		if err != nil {
+			return nil, err
+		}
+		plan, err := c.claimPlan(s, q)
 		if err != nil {
 			return nil, err
 		}
@@ -109,41 +113,14 @@ func (c *Core) leave(ctx context.Context) error {
 }
 
 // readSettings reads every part that is present on this system.
-func (c *Core) readSettings(ctx context.Context, s *nas.Settings) error {
-	for _, a := range c.cfg.Adapters {
-		found, err := a.Detect(ctx)
-		if err != nil {
-			return preflight(a.ID(), err)
-		}
-		if !found.Present {
-			continue
-		}
-		if err := a.Read(ctx, s); err != nil {
-			return preflight(a.ID(), err)
-		}
-	}
-	return nil
+func (c *Core) readSettings(ctx context.Context, into *nas.Settings) error {
+	s, err := surveyed(ctx, c.cfg.Adapters)
+	*into = s.settings
+	return err
 }
 
 func preflight(id string, err error) error {
 	return catalog.New("preflight_failed", "the part "+id+" cannot be read").Because(err)
-}
-
-// Coverage says which effects this system's adapters can carry out.
-func Coverage(ctx context.Context, adapters []setting.Adapter) (reset.Coverage, error) {
-	covered := reset.Coverage{}
-	for _, a := range adapters {
-		found, err := a.Detect(ctx)
-		if err != nil {
-			return nil, preflight(a.ID(), err)
-		}
-		for _, e := range a.Effects() {
-			if old, known := covered[e]; !known || (!old.Present && found.Present) {
-				covered[e] = found
-			}
-		}
-	}
-	return covered, nil
 }
 
 // options is the first thing that a claimant is shown after the proof.
@@ -187,13 +164,52 @@ func shown(s nas.Settings) nas.Settings {
 	return s
 }
 
-// plan works out what a reset would do now.
-func (c *Core) plan(ctx context.Context, q deviceapi.PlanCall) (reset.Plan, error) {
-	return MakePlan(ctx, c.cfg.Adapters, reset.Request{Device: c.cfg.Name, Mode: q.Mode, Scope: q.Scope, Administrator: q.Administrator})
+// survey is a system as it is now: its settings, and what the adapters can
+// change of them. Asking costs seconds on a slow NAS, so it is asked once for
+// whatever is decided together.
+type survey struct {
+	settings nas.Settings
+	covered  reset.Coverage
+}
+
+func surveyed(ctx context.Context, adapters []setting.Adapter) (s survey, err error) {
+	s.covered = reset.Coverage{}
+	for _, a := range adapters {
+		found, err := a.Detect(ctx)
+		if err != nil {
+			return survey{}, preflight(a.ID(), err)
+		}
+		for _, e := range a.Effects() {
+			if old, known := s.covered[e]; !known || (!old.Present && found.Present) {
+				s.covered[e] = found
+			}
+		}
+		if !found.Present {
+			continue
+		}
+		if err := a.Read(ctx, &s.settings); err != nil {
+			return survey{}, preflight(a.ID(), err)
+		}
+	}
+	return s, nil
+}
+
+// plan works out what a reset would do, or why nobody may ask for it.
+func (s survey) plan(r reset.Request) (reset.Plan, error) {
+	if _, err := reset.ParseMode(string(r.Mode)); err != nil {
+		return reset.Plan{}, catalog.New("usage", err.Error())
+	}
+	if _, err := reset.ParseScope(string(r.Scope)); err != nil {
+		return reset.Plan{}, catalog.New("usage", err.Error())
+	}
+	if a, ok := s.settings.Account(r.Administrator); r.Administrator != "" && (!ok || !a.Administrator) {
+		return reset.Plan{}, catalog.New("unknown_administrator", r.Administrator)
+	}
+	return reset.Build(r, s.settings, s.covered), nil
 }
 
 // claimPlan is plan for a claimant: what the owner's policy asks for is in it.
-func (c *Core) claimPlan(ctx context.Context, q deviceapi.PlanCall) (reset.Plan, error) {
+func (c *Core) claimPlan(s survey, q deviceapi.PlanCall) (reset.Plan, error) {
 	r := reset.Request{Device: c.cfg.Name, Mode: q.Mode, Scope: q.Scope, Administrator: q.Administrator}
 	switch c.cfg.Policy.Asks(reset.Effects(q.Mode, q.Scope)) {
 	case access.Never:
@@ -201,30 +217,17 @@ func (c *Core) claimPlan(ctx context.Context, q deviceapi.PlanCall) (reset.Plan,
 	case access.SecondProof:
 		r.Needs = []string{"a recovery code of this administrator, as the owner chose"}
 	}
-	return MakePlan(ctx, c.cfg.Adapters, r)
+	return s.plan(r)
 }
 
 // MakePlan works out what a reset of a system with these adapters would do. The
 // administrator may be empty in a plan that only informs.
 func MakePlan(ctx context.Context, adapters []setting.Adapter, r reset.Request) (reset.Plan, error) {
-	if _, err := reset.ParseMode(string(r.Mode)); err != nil {
-		return reset.Plan{}, catalog.New("usage", err.Error())
-	}
-	if _, err := reset.ParseScope(string(r.Scope)); err != nil {
-		return reset.Plan{}, catalog.New("usage", err.Error())
-	}
-	var s nas.Settings
-	if err := (&Core{cfg: Config{Adapters: adapters}}).readSettings(ctx, &s); err != nil {
-		return reset.Plan{}, err
-	}
-	if a, ok := s.Account(r.Administrator); r.Administrator != "" && (!ok || !a.Administrator) {
-		return reset.Plan{}, catalog.New("unknown_administrator", r.Administrator)
-	}
-	covered, err := Coverage(ctx, adapters)
+	s, err := surveyed(ctx, adapters)
 	if err != nil {
 		return reset.Plan{}, err
 	}
-	return reset.Build(r, s, covered), nil
+	return s.plan(r)
 }
 
 // commit accepts a plan: the one that was shown, with the settings as they are
@@ -311,23 +314,23 @@ func (c *Core) accept(ctx context.Context, plan reset.Plan, password access.Secr
 // accepted rebuilds the plan that a commit names and holds it against what was
 // shown, and judges the new password.
 func (c *Core) accepted(ctx context.Context, q deviceapi.CommitCall) (reset.Plan, error) {
-	plan, err := c.planOfHash(ctx, q)
+	s, err := surveyed(ctx, c.cfg.Adapters)
 	if err != nil {
 		return reset.Plan{}, err
 	}
-	return plan, c.judge(ctx, plan, q.NewPassword)
+	plan, err := c.planOfHash(s, q)
+	if err != nil {
+		return reset.Plan{}, err
+	}
+	return plan, c.judge(s, plan, q.NewPassword)
 }
 
 // judge refuses a new password that will not do, where the plan sets one.
-func (c *Core) judge(ctx context.Context, plan reset.Plan, password access.Secret) error {
+func (c *Core) judge(s survey, plan reset.Plan, password access.Secret) error {
 	if !reset.SetsPassword(plan.Mode, plan.Scope) {
 		return nil
 	}
-	var s nas.Settings
-	if err := c.readSettings(ctx, &s); err != nil {
-		return err
-	}
-	a, ok := s.Account(plan.Administrator)
+	a, ok := s.settings.Account(plan.Administrator)
 	if !ok {
 		return catalog.New("unknown_administrator", plan.Administrator)
 	}
@@ -339,12 +342,12 @@ func (c *Core) judge(ctx context.Context, plan reset.Plan, password access.Secre
 
 // planOfHash finds which of the few plans that a claim can have is meant. None
 // means that the settings changed since it was shown.
-func (c *Core) planOfHash(ctx context.Context, q deviceapi.CommitCall) (reset.Plan, error) {
+func (c *Core) planOfHash(s survey, q deviceapi.CommitCall) (reset.Plan, error) {
 	for _, scope := range []reset.Scope{reset.Credentials, reset.Network, reset.All} {
 		if c.cfg.Policy.Asks(reset.Effects(reset.Soft, scope)) == access.Never {
 			continue
 		}
-		plan, err := c.claimPlan(ctx, deviceapi.PlanCall{Mode: reset.Soft, Scope: scope, Administrator: q.Administrator})
+		plan, err := c.claimPlan(s, deviceapi.PlanCall{Mode: reset.Soft, Scope: scope, Administrator: q.Administrator})
 		if err != nil {
 			return reset.Plan{}, err
 		}
@@ -491,6 +494,7 @@ func (c *Core) finishOpen(ctx context.Context) error {
 		if err != nil {
 			return journalProblem(err)
 		}
+		c.cfg.Log.Info("a reset has ended", "transaction", record.ID, "result", string(result.State), "failure", result.Failure)
 		if result.State == journal.Committed {
 			c.cutSessions(record)
 		}

@@ -2,8 +2,10 @@ package core
 
 import (
 	"context"
+	"slices"
 	"time"
 
+	"github.com/paperclip-nas/paperclip/internal/device/setting"
 	"github.com/paperclip-nas/paperclip/internal/domain/catalog"
 	"github.com/paperclip-nas/paperclip/internal/domain/nas"
 	"github.com/paperclip-nas/paperclip/internal/protocol/corewire"
@@ -96,13 +98,29 @@ func (c *Core) signIn(ctx context.Context, q corewire.SignInRequest) (deviceapi.
 	if !ok {
 		return deviceapi.SignInReply{}, catalog.New("sign_in_failed")
 	}
-	var s nas.Settings
-	if err := c.readSettings(ctx, &s); err != nil {
+	administrator, err := c.isAdministrator(ctx, q.User)
+	if err != nil {
 		return deviceapi.SignInReply{}, err
 	}
-	account, _ := s.Account(q.User)
-	return deviceapi.SignInReply{User: q.User, Administrator: account.Administrator}, c.do(ctx, func() error {
+	return deviceapi.SignInReply{User: q.User, Administrator: administrator}, c.do(ctx, func() error {
 		c.signIns.succeed(source)
 		return nil
 	})
+}
+
+// isAdministrator asks the first adapter that knows accounts.
+func (c *Core) isAdministrator(ctx context.Context, user string) (bool, error) {
+	for _, a := range c.cfg.Adapters {
+		if !slices.Contains(a.Effects(), nas.E1) {
+			continue
+		}
+		s, err := surveyed(ctx, []setting.Adapter{a})
+		if err != nil {
+			return false, err
+		}
+		if account, ok := s.settings.Account(user); ok {
+			return account.Administrator, nil
+		}
+	}
+	return false, nil
 }
