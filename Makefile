@@ -8,7 +8,7 @@ SHELL   := /bin/bash -o pipefail
 TOOL    := $(GO) tool -modfile=tools/go.mod
 FUZZED   = $(shell grep -rlE '^func Fuzz[A-Z]' --include='*_test.go' internal | xargs -n1 dirname | sort -u)
 
-.PHONY: help build test race lint fuzz crash soak-button test-vm demo cross clean
+.PHONY: help build test race lint fuzz crash soak-button test-vm test-net bench-find demo cross clean
 
 help:            ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -41,6 +41,14 @@ soak-button:     ## N button traces against the oracle, 0 may be misread (N=1000
 test-vm:         ## a recovery on a real kernel in QEMU: as root on Debian, under 15 minutes
 	@.ci/need $$(cat test/vm/packages)
 	PAPERCLIP_VM=1 $(GO) test ./test/vm -count=1 -timeout 30m -v
+
+test-net:        ## finding on real networks: avahi, minissdpd, dnsmasq, loss, floods (root on Debian, 3 minutes)
+	@.ci/need $$(cat test/net/packages)
+	PAPERCLIP_NET=1 $(GO) test ./test/net -count=1 -timeout 15m -v
+
+bench-find:      ## our search beside arp-scan, nmap and avahi-browse, with the ratios (root on Debian)
+	@.ci/need $$(cat test/net/packages)
+	PAPERCLIP_NET=1 PAPERCLIP_BENCH=1 $(GO) test ./test/net -run '^TestBench$$' -count=1 -v
 
 demo:            ## locked out and back in, in the lab
 	$(GO) run ./cmd/paperclip rescue --lab --yes

@@ -207,10 +207,12 @@ func (c *crowd) ours(from, to int) {
 		c.t.Fatal(err)
 	}
 	c.open = append(c.open, conn)
+	c.space.IP(c.t, "route", "add", "224.0.0.0/4", "dev", "lan0")
 	answers := map[int]net.PacketConn{}
 	for n := from; n < to; n++ {
-		answers[n] = c.socket(place(n).String() + ":0")
+		answers[n] = c.socket(place(n).String() + ":5353")
 	}
+	everyone := &net.UDPAddr{IP: net.IPv4(224, 0, 0, 251), Port: 5353}
 	each(conn, func(b []byte, who *net.UDPAddr) {
 		q, err := announce.ParseQuery(b)
 		if err != nil {
@@ -224,8 +226,12 @@ func (c *crowd) ours(from, to int) {
 			if err != nil {
 				continue
 			}
-			if b, err := announce.Answer(q, []announce.Instance{i}, announce.Legacy); err == nil && b != nil {
-				c.answer(n, answers[n], b, who)
+			manner, to := announce.Legacy, who
+			if who.Port == everyone.Port {
+				manner, to = announce.Multicast, everyone
+			}
+			if b, err := announce.Answer(q, []announce.Instance{i}, manner); err == nil && b != nil {
+				c.answer(n, answers[n], b, to)
 			}
 		}
 	})
