@@ -19,15 +19,26 @@ import (
 	"github.com/paperclip-nas/paperclip/internal/device/core"
 	"github.com/paperclip-nas/paperclip/internal/device/service"
 	"github.com/paperclip-nas/paperclip/internal/device/setting"
+	"github.com/paperclip-nas/paperclip/internal/device/setting/authenticator"
 	"github.com/paperclip-nas/paperclip/internal/device/setting/cockpit"
+	"github.com/paperclip-nas/paperclip/internal/device/setting/fail2ban"
+	"github.com/paperclip-nas/paperclip/internal/device/setting/faillock"
+	"github.com/paperclip-nas/paperclip/internal/device/setting/firewalld"
+	"github.com/paperclip-nas/paperclip/internal/device/setting/guest"
 	"github.com/paperclip-nas/paperclip/internal/device/setting/ifupdown"
+	"github.com/paperclip-nas/paperclip/internal/device/setting/keepalived"
+	"github.com/paperclip-nas/paperclip/internal/device/setting/libvirt"
 	"github.com/paperclip-nas/paperclip/internal/device/setting/netplan"
 	"github.com/paperclip-nas/paperclip/internal/device/setting/netstack"
 	"github.com/paperclip-nas/paperclip/internal/device/setting/networkd"
 	"github.com/paperclip-nas/paperclip/internal/device/setting/networkmanager"
+	"github.com/paperclip-nas/paperclip/internal/device/setting/nftables"
 	"github.com/paperclip-nas/paperclip/internal/device/setting/ports"
+	"github.com/paperclip-nas/paperclip/internal/device/setting/pppoe"
 	"github.com/paperclip-nas/paperclip/internal/device/setting/samba"
 	"github.com/paperclip-nas/paperclip/internal/device/setting/shadow"
+	"github.com/paperclip-nas/paperclip/internal/device/setting/ufw"
+	"github.com/paperclip-nas/paperclip/internal/device/setting/unit"
 	"github.com/paperclip-nas/paperclip/internal/domain/catalog"
 	"github.com/paperclip-nas/paperclip/internal/domain/nas"
 	"github.com/paperclip-nas/paperclip/internal/protocol/corewire"
@@ -107,6 +118,7 @@ func (m *machine) socket() string { return filepath.Join(m.root, socketPath) }
 
 func (m *machine) adapters(cfg config.Config) []setting.Adapter {
 	virtual := cfg.Network.VirtualCards
+	units := unit.System{FS: m.fs, Runner: m.runner}
 	return []setting.Adapter{
 		m.shadow(cfg),
 		samba.New(samba.Config{Runner: m.runner, Clock: m.clock}),
@@ -116,6 +128,16 @@ func (m *machine) adapters(cfg config.Config) []setting.Adapter {
 		netplan.New(netstack.System{FS: m.fs, Runner: m.runner, Virtual: virtual}),
 		ports.New(m.fs, nil), // front listens anew when core tells it the ports
 		cockpit.New(m.fs, m.runner),
+		guest.New(units),
+		pppoe.New(m.fs, m.runner),
+		fail2ban.New(units),
+		faillock.New(m.fs),
+		nftables.New(units),
+		ufw.New(m.fs, m.runner),
+		firewalld.New(units),
+		keepalived.New(units),
+		libvirt.New(units),
+		authenticator.New(m.fs, nil), // only read: no claim takes a second factor away yet
 	}
 }
 
