@@ -125,6 +125,8 @@ type Sighting struct {
 	// Clue is a listed sighting that is worth telling only of a device that is
 	// known in another way.
 	Clue bool
+
+	part string // of what the source is told in several parts: they add up
 }
 
 // facts lists what the sighting says, field by field.

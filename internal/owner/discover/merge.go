@@ -132,7 +132,7 @@ func (b *book) fullest() netip.Addr {
 // key is equal for the same device that says the same way again who it is: what
 // it says of its state may have changed meanwhile.
 func (s Sighting) key() string {
-	return strings.Join(append([]string{s.Source, s.From.String(), s.Name, s.Vendor, s.Model, s.Serial, s.KeyID}, s.MACs...), "\x00")
+	return strings.Join(append([]string{s.Source, s.part, s.From.String(), s.Name, s.Vendor, s.Model, s.Serial, s.KeyID}, s.MACs...), "\x00")
 }
 
 // maxCandidates bounds how many devices with a mark in common a sighting is

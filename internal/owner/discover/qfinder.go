@@ -164,6 +164,9 @@ func (q *Qfinder) sighting(r qfinder.Reply, from netip.Addr) Sighting {
 		HTTPPort: int(r.HTTPPort), HTTPSPort: int(r.HTTPSPort), DHCP: r.DHCP,
 		Netmask: text(r.Netmask), Gateway: text(r.Gateway),
 	}
+	if r.Kind == qfinder.Detail { // it has the network, and the brief one the ports
+		s.part = "detail"
+	}
 	for _, a := range r.DNS {
 		s.DNS = append(s.DNS, a.String())
 	}
