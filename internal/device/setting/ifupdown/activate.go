@@ -90,10 +90,20 @@ func unit(name string) string {
 	return "paperclip-ifup-" + strings.NewReplacer("@", "_", ":", "_").Replace(name) + ".service"
 }
 
-// stopTrying ends an ifup of ours that still waits for an address.
+// stopTrying ends an ifup of ours that still waits for an address, and its DHCP
+// client with it: ifdown would wait a minute for them. Stopping the unit alone
+// would end ifup only, by the unit's own KillMode.
 func (a *Adapter) stopTrying(ctx context.Context, name string) error {
-	const notLoaded = 5
-	return a.run(ctx, "ifupdown.activate.stop", opfs.Command{Path: "systemctl", Args: []string{"stop", unit(name)}}, notLoaded)
+	if !a.trying(ctx, "ifupdown.activate.trying", name) {
+		return nil
+	}
+	for _, verb := range []string{"kill", "stop"} {
+		const notLoaded = 5 // it ended meanwhile
+		if err := a.run(ctx, "ifupdown.activate."+verb, opfs.Command{Path: "systemctl", Args: []string{verb, unit(name)}}, notLoaded); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // down deconfigures interfaces as a configuration has them, by its text on
@@ -219,7 +229,7 @@ func (a *Adapter) Verify(ctx context.Context, s reset.Step) error {
 		return err
 	}
 	for _, name := range c.Up {
-		if !up[name] && a.expected(config, name) && !a.trying(ctx, name) {
+		if !up[name] && a.expected(config, name) && !a.trying(ctx, "ifupdown.verify.trying", name) {
 			return fmt.Errorf("ifup has not brought up %s", name)
 		}
 	}
@@ -227,7 +237,7 @@ func (a *Adapter) Verify(ctx context.Context, s reset.Step) error {
 }
 
 // trying reports whether ifup still waits for an address.
-func (a *Adapter) trying(ctx context.Context, name string) bool {
-	out, err := a.cfg.Runner.Run(ctx, "ifupdown.verify.trying", opfs.Command{Path: "systemctl", Args: []string{"is-active", unit(name)}})
+func (a *Adapter) trying(ctx context.Context, op, name string) bool {
+	out, err := a.cfg.Runner.Run(ctx, op, opfs.Command{Path: "systemctl", Args: []string{"is-active", unit(name)}})
 	return err == nil && strings.TrimSpace(string(out.Stdout)) == "activating"
 }

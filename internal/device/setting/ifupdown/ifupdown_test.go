@@ -246,7 +246,7 @@ func TestStaticBecomesDHCP(t *testing.T) {
 		t.Errorf("after %+v", after)
 	}
 	wantRan := []string{
-		"ifupdown.activate.stop paperclip-ifup-eth0.service", "ifupdown.activate.down eth0", "ifupdown.activate.down eth0", "ifupdown.activate.flush eth0",
+		"ifupdown.activate.trying paperclip-ifup-eth0.service", "ifupdown.activate.down eth0", "ifupdown.activate.down eth0", "ifupdown.activate.flush eth0",
 		"ifupdown.activate.mtu 1500", "ifupdown.activate.up eth0",
 	}
 	if !slices.Equal(s.ran, wantRan) {
@@ -317,11 +317,20 @@ func TestNotHere(t *testing.T) {
 func TestNoServer(t *testing.T) {
 	s := newSystem(t, static, "eth0")
 	s.slow = true
-	run(t, s)
+	steps := run(t, s)
+	// Going back does not wait for the client that still asks.
+	s.ran = nil
+	a := s.adapter()
+	if err := errors.Join(a.Undo(t.Context(), steps[0]), a.Activate(t.Context(), steps[0])); err != nil {
+		t.Fatal(err)
+	}
+	if len(s.ran) < 3 || !strings.HasPrefix(s.ran[1], "ifupdown.activate.kill ") || !strings.HasPrefix(s.ran[2], "ifupdown.activate.stop ") {
+		t.Errorf("ran %q", s.ran)
+	}
 }
 
 func TestACommandFails(t *testing.T) {
-	for _, op := range []string{"ifupdown.activate.up", "ifupdown.activate.mtu", "ifupdown.activate.flush", "ifupdown.activate.stop"} {
+	for _, op := range []string{"ifupdown.activate.up", "ifupdown.activate.mtu", "ifupdown.activate.flush"} {
 		s := newSystem(t, static, "eth0")
 		a := s.adapter()
 		steps, err := a.Prepare(t.Context(), networkScope)
