@@ -26,7 +26,10 @@ import (
 
 // DefaultWait is how long a search on a real network lasts: some devices take
 // more than 3 s to answer and answer not every question (vendors/synology.md
-// §1.1).
+// §1.1), others up to 10 s (vendors/qnap.md §1.1). It ends earlier only where
+// nothing can come any more (every typed place has answered or was given up), or
+// where the caller has the one device that it looked for: so no late one is lost.
+// What is found is told of at once all the same ([Options.Changed]).
 const DefaultWait = 12 * time.Second
 
 const (
@@ -288,7 +291,7 @@ func verify(ctx context.Context, devices []Device, f func(context.Context, *Devi
 // joinVerified makes one of all devices that proved the same key: a NAS that
 // answered on two networks.
 func joinVerified(devices []Device) []Device {
-	var out []Device
+	out := []Device{}
 	for _, d := range devices {
 		i := slices.IndexFunc(out, func(o Device) bool {
 			return d.Verified == VerifiedMatch && o.Verified == VerifiedMatch && d.KeyID != "" && d.KeyID == o.KeyID

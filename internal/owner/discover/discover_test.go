@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -188,4 +189,14 @@ func TestChangedTellsOfEveryStep(t *testing.T) {
 			t.Errorf("%v, %v", counts, err)
 		}
 	})
+}
+
+// Lists in the JSON are never null, also where nothing was found and everything
+// was verified.
+func TestNothingIsAnEmptyList(t *testing.T) {
+	r, err := discover.Find(t.Context(), nil, discover.Options{Verify: func(context.Context, *discover.Device) {}})
+	b, _ := json.Marshal(r)
+	if err != nil || !strings.HasPrefix(string(b), `{"devices":[],"findings":[{`) {
+		t.Errorf("%s, %v", b, err)
+	}
 }
