@@ -75,7 +75,6 @@ func generated(text string) bool {
 func (k keyfile) name() string   { return k.get("interface-name", "connection") }
 func (k keyfile) starts() bool   { return k.get("autoconnect", "connection") != "false" }
 func (k keyfile) master() string { return k.either("controller", "master") }
-func (k keyfile) port() string   { return k.either("port-type", "slave-type") }
 
 func (k keyfile) either(key, older string) string {
 	if v := k.get(key, "connection"); v != "" {

@@ -60,7 +60,6 @@ type system struct {
 	t      testing.TB
 	root   string
 	loaded map[string]connection // by UUID
-	kinds  map[string]string
 	ran    []string
 	dead   string // an operation whose command fails
 	exit   int    // with this status

@@ -27,6 +27,7 @@ func (f files) fs() fstest.MapFS {
 func (f files) ReadFile(p string) ([]byte, error) {
 	return fs.ReadFile(f.fs(), strings.TrimPrefix(p, "/"))
 }
+
 func (f files) ReadDir(p string) ([]fs.DirEntry, error) {
 	return fs.ReadDir(f.fs(), strings.TrimPrefix(p, "/"))
 }
@@ -37,6 +38,7 @@ func fatal(t testing.TB, err error) {
 		t.Fatal(err)
 	}
 }
+
 func after(t testing.TB, text string, c Change) string {
 	t.Helper()
 	fatal(t, blockedit.Check(text, c.Edits, Split))
