@@ -88,7 +88,8 @@ func (c *Core) writeReceipt(r *journal.Record) ([]byte, error) {
 			return nil, err
 		}
 		if strings.HasSuffix(n, "-"+r.ID+".json") {
-			return raw, nil
+			// The process that wrote it may have been killed before it was durable.
+			return raw, atomicfile.Settle(c.cfg.FS, "receipt.settle", path.Join(c.receiptsDir(), n))
 		}
 		previous = receipt.Hash(raw)
 	}
@@ -104,7 +105,10 @@ func (c *Core) writeReceipt(r *journal.Record) ([]byte, error) {
 		return nil, err
 	}
 	file := path.Join(c.receiptsDir(), fmt.Sprintf("%06d-%s.json", len(names)+1, r.ID))
-	return raw, atomicfile.Replace(c.cfg.FS, "receipt.write", file, raw, atomicfile.Options{Mode: 0o600})
+	if err := atomicfile.Replace(c.cfg.FS, "receipt.write", file, raw, atomicfile.Options{Mode: 0o600}); err != nil {
+		return nil, err // nobody is told a receipt that may be another one after a restart
+	}
+	return raw, nil
 }
 
 func (c *Core) statement(r *journal.Record, previous string) (receipt.Statement, error) {
