@@ -194,8 +194,10 @@ func TestMinissdpd(t *testing.T) {
 		dir := reachable(t)
 		socket := filepath.Join(dir, "s")
 		out := daemon(t, c.space, nil, "exec minissdpd -d -i lan0 -s "+socket+" -p /run/minissdpd.pid\n")
-		document, err := ssdp.Description{DeviceType: "urn:schemas-upnp-org:device:Basic:1", FriendlyName: "attic (DS920+)", Manufacturer: "Synology",
-			ModelName: "DS920+", ModelNumber: "DS920+ 7.2-64570", SerialNumber: "001132aabbcc"}.XML()
+		document, err := ssdp.Description{
+			DeviceType: "urn:schemas-upnp-org:device:Basic:1", FriendlyName: "attic (DS920+)", Manufacturer: "Synology",
+			ModelName: "DS920+", ModelNumber: "DS920+ 7.2-64570", SerialNumber: "001132aabbcc",
+		}.XML()
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -93,9 +93,11 @@ func TestEveryValueIsAHint(t *testing.T) {
 }
 
 func TestOneDeviceTwoSources(t *testing.T) {
-	web := Sighting{Source: "mdns", From: address("192.0.2.20"), Name: "ATTIC", Vendor: "Synology", Model: "DS920+", Serial: "2040sbrxyz123",
+	web := Sighting{
+		Source: "mdns", From: address("192.0.2.20"), Name: "ATTIC", Vendor: "Synology", Model: "DS920+", Serial: "2040sbrxyz123",
 		Version: "7.2.1",
-		MACs:    []string{"00:11:32:aa:bb:cc", "00:11:32:aa:bb:cd"}, Addresses: []netip.Addr{address("192.0.2.20"), address("fe80::1%lan0")}, Status: nas.Unknown}
+		MACs:    []string{"00:11:32:aa:bb:cc", "00:11:32:aa:bb:cd"}, Addresses: []netip.Addr{address("192.0.2.20"), address("fe80::1%lan0")}, Status: nas.Unknown,
+	}
 	devices := seenTogether(attic(), web)
 	if len(devices) != 1 {
 		t.Fatalf("%d devices: %+v", len(devices), devices)

@@ -100,8 +100,10 @@ func TestExplains(t *testing.T) {
 // F5: a router's list finds a maker's device, says more of one that is found,
 // and is no witness of where a device is now.
 func TestLeaseList(t *testing.T) {
-	leased := Sighting{Source: "leases", From: address("192.0.2.57"), Addresses: []netip.Addr{address("192.0.2.57")}, Name: "DiskStation", Vendor: "Synology",
-		MACs: attic().MACs, Status: 101, Listed: true}
+	leased := Sighting{
+		Source: "leases", From: address("192.0.2.57"), Addresses: []netip.Addr{address("192.0.2.57")}, Name: "DiskStation", Vendor: "Synology",
+		MACs: attic().MACs, Status: 101, Listed: true,
+	}
 	if d := seenTogether(leased); len(d) != 1 || d[0].Name != "DiskStation" || d[0].Addresses[0] != address("192.0.2.57") {
 		t.Errorf("%+v", d)
 	}

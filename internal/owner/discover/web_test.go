@@ -66,11 +66,15 @@ func TestTypedAddress(t *testing.T) {
 	}{
 		"installer": {false, "/webman/get_state.cgi", installerState, func(p *webPorts, n uint16) { p.synology = n }, "DiskStation Synology DS920+ configuration_lost"},
 		"DSM":       {false, "/webapi/entry.cgi", `{"data":{"SYNO.API.Auth":{"path":"entry.cgi"}},"success":true}`, func(p *webPorts, n uint16) { p.synology = n }, " Synology  ready"},
-		"QTS": {false, "/cgi-bin/authLogin.cgi", `<QDocRoot><hostname>studio</hostname><model><displayModelName>TS-453D</displayModelName></model></QDocRoot>`,
-			func(p *webPorts, n uint16) { p.qnap = n }, "studio QNAP TS-453D ready"},
+		"QTS": {
+			false, "/cgi-bin/authLogin.cgi", `<QDocRoot><hostname>studio</hostname><model><displayModelName>TS-453D</displayModelName></model></QDocRoot>`,
+			func(p *webPorts, n uint16) { p.qnap = n }, "studio QNAP TS-453D ready",
+		},
 		"QTS over TLS": {true, "/cgi-bin/authLogin.cgi", `<QDocRoot><hostname>studio</hostname></QDocRoot>`, func(p *webPorts, n uint16) { p.qnapTLS = n }, "studio QNAP  ready"},
-		"ours": {true, "/api/v1/device", `{"version":1,"name":"cellar","vendor":"Paperclip","key_id":"abcdefghijklmnopqrstuvwx23","ready":true}`,
-			func(p *webPorts, n uint16) { p.native = n }, "cellar Paperclip  ready"},
+		"ours": {
+			true, "/api/v1/device", `{"version":1,"name":"cellar","vendor":"Paperclip","key_id":"abcdefghijklmnopqrstuvwx23","ready":true}`,
+			func(p *webPorts, n uint16) { p.native = n }, "cellar Paperclip  ready",
+		},
 		"a printer": {false, "/", "<html>", func(p *webPorts, n uint16) { p.synology = n }, ""},
 	}
 	for name, c := range pages {
@@ -241,7 +245,8 @@ func TestSSDP(t *testing.T) {
 			return nil
 		}
 		return ssdp.Message{Headers: []ssdp.Header{
-			{Name: "SERVER", Value: "Synology/DSM/127.0.0.1"}, {Name: "USN", Value: "uuid:73796E6F-6473-6D00-0000-001132aabbcc::upnp:rootdevice"},
+			{Name: "SERVER", Value: "Synology/DSM/127.0.0.1"},
+			{Name: "USN", Value: "uuid:73796E6F-6473-6D00-0000-001132aabbcc::upnp:rootdevice"},
 			{Name: "LOCATION", Value: "http://" + netip.AddrPortFrom(address(here), port).String() + "/d.xml"},
 		}}.Append(nil)
 	})

@@ -170,9 +170,11 @@ func TestReplyRoundTrip(t *testing.T) {
 	yes := true
 	for _, r := range []qfinder.Reply{
 		{Kind: qfinder.Brief, Address: "00:08:9b:00:00:01", Name: "studio", Model: "TS-453D", MACs: []string{"00:08:9b:00:00:01"}, HTTPPort: 8080, HTTPSPort: 443},
-		{Kind: qfinder.Detail, Address: "00:08:9b:00:00:01", Name: "studio", Model: "TS-453D", InternalModel: "TS-X53D", Workgroup: "NAS", Build: "20260214",
+		{
+			Kind: qfinder.Detail, Address: "00:08:9b:00:00:01", Name: "studio", Model: "TS-453D", InternalModel: "TS-X53D", Workgroup: "NAS", Build: "20260214",
 			MACs: []string{"00:08:9b:00:00:01", "00:08:9b:00:00:02"}, IP: netip.MustParseAddr("192.0.2.30"), Netmask: netip.MustParseAddr("255.255.255.0"),
-			Gateway: netip.MustParseAddr("192.0.2.1"), DNS: []netip.Addr{netip.MustParseAddr("192.0.2.53")}, DHCP: &yes, Client: netip.MustParseAddr("192.0.2.7")},
+			Gateway: netip.MustParseAddr("192.0.2.1"), DNS: []netip.Addr{netip.MustParseAddr("192.0.2.53")}, DHCP: &yes, Client: netip.MustParseAddr("192.0.2.7"),
+		},
 	} {
 		b, err := r.Packet().Append(nil)
 		if err != nil {
