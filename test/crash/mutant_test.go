@@ -62,7 +62,7 @@ func bases(op string) []scenario {
 		{kind: linux(), scopes: []reset.Scope{reset.All}, ending: forward},
 		{kind: linux(), scopes: []reset.Scope{reset.All}, ending: verify},
 	}
-	if strings.HasPrefix(op, "shadow.persist.") { // in a reset of all, the guests' account is next in the same file
+	if strings.HasPrefix(op, "shadow.persist.") || strings.HasPrefix(op, "samba.persist.") { // in a reset of all, the guests are next in the same directories
 		both[0].scopes = []reset.Scope{reset.Credentials}
 	}
 	return both
