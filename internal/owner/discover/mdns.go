@@ -192,7 +192,7 @@ func (m *MDNS) sighting(i announce.Instance, from netip.Addr) (Sighting, bool) {
 		return s, true
 	}
 	v, ok := announce.ParseVendor(i)
-	if !ok {
+	if !ok || len(i.Text) == 0 { // asked for too: without its text it says nothing of who it is
 		return s, false
 	}
 	s.Vendor, s.Model, s.Serial, s.MACs = v.Vendor, v.Model, v.Serial, v.MACs
