@@ -144,11 +144,13 @@ func dhcpServer(t *testing.T, extra ...string) (log func() string) {
 	t.Helper()
 	dir := t.TempDir()
 	file := filepath.Join(dir, "log")
-	args := append([]string{"netns", "exec", "lan", "dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null",
+	args := append([]string{
+		"netns", "exec", "lan", "dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null",
 		"--port=0", "--interface=out", "--bind-interfaces", "--no-ping", "--dhcp-authoritative",
 		"--dhcp-range=192.168.77.50,192.168.77.99,255.255.255.0,2m", "--dhcp-option=option:router,192.168.77.1",
 		"--dhcp-option=option:dns-server,192.168.77.1", "--dhcp-leasefile=" + filepath.Join(dir, "leases"),
-		"--log-dhcp", "--log-facility=" + file, "--user=root", "--pid-file="}, extra...)
+		"--log-dhcp", "--log-facility=" + file, "--user=root", "--pid-file=",
+	}, extra...)
 	cmd := exec.Command("ip", args...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: unix.SIGKILL}
 	must(t, cmd.Start())
@@ -227,9 +229,12 @@ func system(t *testing.T) string {
 	t.Helper()
 	var b strings.Builder
 	for _, args := range [][]string{
-		{"ip", "-o", "-d", "link"}, {"ip", "-o", "addr"},
-		{"ip", "-4", "rule"}, {"ip", "-6", "rule"},
-		{"ip", "-4", "route", "show", "table", "all"}, {"ip", "-6", "route", "show", "table", "all"},
+		{"ip", "-o", "-d", "link"},
+		{"ip", "-o", "addr"},
+		{"ip", "-4", "rule"},
+		{"ip", "-6", "rule"},
+		{"ip", "-4", "route", "show", "table", "all"},
+		{"ip", "-6", "route", "show", "table", "all"},
 		{"nft", "list", "ruleset"},
 		{"find", "/run", "-not", "-path", "/run/netns*", "-type", "f"},
 	} {

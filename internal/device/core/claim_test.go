@@ -214,7 +214,8 @@ func TestTriesAreCountedAndCannotBeUsedUp(t *testing.T) {
 		wrong[0] = wrong[0]%6 + 1
 		onDisk := func() (n struct {
 			Tries int `json:"tries"`
-		}) {
+		},
+		) {
 			raw, err := os.ReadFile(filepath.Join(d.dir, "state", "attempts.json"))
 			if err != nil {
 				t.Fatal(err)

@@ -71,6 +71,7 @@ func to(d cellData) string   { return d.To }
 func (c *cell) Persist(_ context.Context, s reset.Step) error {
 	return c.move(journal.Persist, s, from, to)
 }
+
 func (c *cell) Undo(_ context.Context, s reset.Step) error { return c.move(journal.Undo, s, to, from) }
 func (c *cell) Activate(context.Context, reset.Step) error { return c.stumble(journal.Activate) }
 func (c *cell) Verify(_ context.Context, s reset.Step) error {

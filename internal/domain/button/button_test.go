@@ -53,36 +53,81 @@ func TestGestures(t *testing.T) {
 		edges   []time.Duration // down, up, down, …
 		want    []button.Signal
 	}{
-		{"soft", button.Paperclip(), []time.Duration{s, 5500 * time.Millisecond},
-			[]button.Signal{button.Beep{Count: 1}, button.OpenClaim{}}},
-		{"soft, on the instant", button.Paperclip(), []time.Duration{s, 5 * s},
-			[]button.Signal{button.Beep{Count: 1}, button.OpenClaim{}}},
-		{"too short by a nanosecond", button.Paperclip(), []time.Duration{s, 5*s - 1},
-			[]button.Signal{ignored(button.ReasonTooShort, 4*s-1)}},
-		{"too long", button.Paperclip(), []time.Duration{s, 12 * s},
-			[]button.Signal{button.Beep{Count: 1}, ignored(button.ReasonTooLong, 10*s)}},
-		{"hard", button.Paperclip(), []time.Duration{s, 6 * s, 8 * s, 13 * s},
-			[]button.Signal{button.Beep{Count: 1}, button.OpenClaim{}, button.Beep{Count: 3}, button.HardenClaim{}}},
-		{"second press just in time", button.Paperclip(), []time.Duration{s, 6 * s, 16*s - 1, 21 * s},
-			[]button.Signal{button.Beep{Count: 1}, button.OpenClaim{}, button.Beep{Count: 3}, button.HardenClaim{}}},
-		{"second press too late", button.Paperclip(), []time.Duration{s, 6 * s, 16 * s, 21 * s},
-			[]button.Signal{button.Beep{Count: 1}, button.OpenClaim{}, ignored(button.ReasonWindowPassed, 5*s)}},
-		{"fresh code", button.Paperclip(), []time.Duration{s, 6 * s, 20 * s, 21 * s},
-			[]button.Signal{button.Beep{Count: 1}, button.OpenClaim{}, button.FreshCode{}, button.GrantTries{}}},
-		{"claim closed by holding on", button.Paperclip(), []time.Duration{s, 6 * s, 20 * s, 31 * s},
-			[]button.Signal{button.Beep{Count: 1}, button.OpenClaim{}, button.CloseClaim{}}},
-		{"synology mode 2", button.Synology(), []time.Duration{s, 6 * s, 8 * s, 13 * s},
-			[]button.Signal{button.Beep{Count: 1}, button.Act{Mode: button.ModeSoft}, button.Beep{Count: 3}, button.Act{Mode: button.ModeHard}}},
-		{"synology twice, slowly", button.Synology(), []time.Duration{s, 6 * s, 16 * s, 21 * s},
-			[]button.Signal{button.Beep{Count: 1}, button.Act{Mode: button.ModeSoft}, button.Beep{Count: 1}, button.Act{Mode: button.ModeSoft}}},
-		{"legacy, held on", button.SynologyLegacy(), []time.Duration{s, 12 * s},
-			[]button.Signal{button.Beep{Count: 1}, button.Act{Mode: button.ModeRestore}}},
-		{"qnap basic", button.QNAP(), []time.Duration{s, 4 * s},
-			[]button.Signal{button.Beep{Count: 1}, button.Act{Mode: button.ModeBasic}}},
-		{"qnap advanced", button.QNAP(), []time.Duration{s, 11 * s},
-			[]button.Signal{button.Beep{Count: 1}, button.Beep{Count: 1}, button.Act{Mode: button.ModeAdvanced}}},
-		{"qnap, stuck", button.QNAP(), []time.Duration{s, 71 * s},
-			[]button.Signal{button.Beep{Count: 1}, button.Beep{Count: 1}, ignored(button.ReasonStuck, 60*s)}},
+		{
+			"soft", button.Paperclip(),
+			[]time.Duration{s, 5500 * time.Millisecond},
+			[]button.Signal{button.Beep{Count: 1}, button.OpenClaim{}},
+		},
+		{
+			"soft, on the instant", button.Paperclip(),
+			[]time.Duration{s, 5 * s},
+			[]button.Signal{button.Beep{Count: 1}, button.OpenClaim{}},
+		},
+		{
+			"too short by a nanosecond", button.Paperclip(),
+			[]time.Duration{s, 5*s - 1},
+			[]button.Signal{ignored(button.ReasonTooShort, 4*s-1)},
+		},
+		{
+			"too long", button.Paperclip(),
+			[]time.Duration{s, 12 * s},
+			[]button.Signal{button.Beep{Count: 1}, ignored(button.ReasonTooLong, 10*s)},
+		},
+		{
+			"hard", button.Paperclip(),
+			[]time.Duration{s, 6 * s, 8 * s, 13 * s},
+			[]button.Signal{button.Beep{Count: 1}, button.OpenClaim{}, button.Beep{Count: 3}, button.HardenClaim{}},
+		},
+		{
+			"second press just in time", button.Paperclip(),
+			[]time.Duration{s, 6 * s, 16*s - 1, 21 * s},
+			[]button.Signal{button.Beep{Count: 1}, button.OpenClaim{}, button.Beep{Count: 3}, button.HardenClaim{}},
+		},
+		{
+			"second press too late", button.Paperclip(),
+			[]time.Duration{s, 6 * s, 16 * s, 21 * s},
+			[]button.Signal{button.Beep{Count: 1}, button.OpenClaim{}, ignored(button.ReasonWindowPassed, 5*s)},
+		},
+		{
+			"fresh code", button.Paperclip(),
+			[]time.Duration{s, 6 * s, 20 * s, 21 * s},
+			[]button.Signal{button.Beep{Count: 1}, button.OpenClaim{}, button.FreshCode{}, button.GrantTries{}},
+		},
+		{
+			"claim closed by holding on", button.Paperclip(),
+			[]time.Duration{s, 6 * s, 20 * s, 31 * s},
+			[]button.Signal{button.Beep{Count: 1}, button.OpenClaim{}, button.CloseClaim{}},
+		},
+		{
+			"synology mode 2", button.Synology(),
+			[]time.Duration{s, 6 * s, 8 * s, 13 * s},
+			[]button.Signal{button.Beep{Count: 1}, button.Act{Mode: button.ModeSoft}, button.Beep{Count: 3}, button.Act{Mode: button.ModeHard}},
+		},
+		{
+			"synology twice, slowly", button.Synology(),
+			[]time.Duration{s, 6 * s, 16 * s, 21 * s},
+			[]button.Signal{button.Beep{Count: 1}, button.Act{Mode: button.ModeSoft}, button.Beep{Count: 1}, button.Act{Mode: button.ModeSoft}},
+		},
+		{
+			"legacy, held on", button.SynologyLegacy(),
+			[]time.Duration{s, 12 * s},
+			[]button.Signal{button.Beep{Count: 1}, button.Act{Mode: button.ModeRestore}},
+		},
+		{
+			"qnap basic", button.QNAP(),
+			[]time.Duration{s, 4 * s},
+			[]button.Signal{button.Beep{Count: 1}, button.Act{Mode: button.ModeBasic}},
+		},
+		{
+			"qnap advanced", button.QNAP(),
+			[]time.Duration{s, 11 * s},
+			[]button.Signal{button.Beep{Count: 1}, button.Beep{Count: 1}, button.Act{Mode: button.ModeAdvanced}},
+		},
+		{
+			"qnap, stuck", button.QNAP(),
+			[]time.Duration{s, 71 * s},
+			[]button.Signal{button.Beep{Count: 1}, button.Beep{Count: 1}, ignored(button.ReasonStuck, 60*s)},
+		},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

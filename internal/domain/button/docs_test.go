@@ -84,8 +84,13 @@ func writeProfile(b *strings.Builder, p *Profile) {
 	for _, part := range []struct {
 		when   string
 		stages []Stage
-	}{{"nothing open", p.First}, {"second press", p.Again}, {"soft claim open", p.Soft},
-		{"soft claim open, second press", p.SoftAgain}, {"hard claim open", p.Hard}} {
+	}{
+		{"nothing open", p.First},
+		{"second press", p.Again},
+		{"soft claim open", p.Soft},
+		{"soft claim open, second press", p.SoftAgain},
+		{"hard claim open", p.Hard},
+	} {
 		for _, s := range part.stages {
 			var selects []string
 			for _, signal := range s.Select {

@@ -81,10 +81,16 @@ func rulebook() map[situation][]rule {
 
 	for _, c := range []ClaimState{ClaimClosed, ClaimSoft, ClaimHard} {
 		for _, second := range []bool{false, true} {
-			book[situation{"synology-legacy", c, second}] = []rule{short,
-				{4 * s, 10 * s, 1, act(ModeSoft), false, false}, {10 * s, 60 * s, 0, act(ModeRestore), false, false}}
-			book[situation{"qnap", c, second}] = []rule{{0, 3 * s, 0, no(ReasonTooShort), false, false},
-				{3 * s, 10 * s, 1, act(ModeBasic), false, false}, {10 * s, 60 * s, 1, act(ModeAdvanced), false, false}}
+			book[situation{"synology-legacy", c, second}] = []rule{
+				short,
+				{4 * s, 10 * s, 1, act(ModeSoft), false, false},
+				{10 * s, 60 * s, 0, act(ModeRestore), false, false},
+			}
+			book[situation{"qnap", c, second}] = []rule{
+				{0, 3 * s, 0, no(ReasonTooShort), false, false},
+				{3 * s, 10 * s, 1, act(ModeBasic), false, false},
+				{10 * s, 60 * s, 1, act(ModeAdvanced), false, false},
+			}
 			book[situation{"odd", c, second}] = []rule{{0, 60 * s, 0, no(ReasonTooShort), false, false}}
 		}
 		book[situation{"odd", c, false}] = []rule{short, {4 * s, forever, 0, no(ReasonTooLong), true, false}}
@@ -225,8 +231,10 @@ func (o *oracle) cutByClock(s stretch, at time.Duration, i int) stretch {
 }
 
 func opened(pieces []piece, at time.Duration, down bool, i int) stretch {
-	return stretch{start: at, end: at, first: i, down: down,
-		pieces: append(pieces[:0], piece{from: at, down: down, index: i})}
+	return stretch{
+		start: at, end: at, first: i, down: down,
+		pieces: append(pieces[:0], piece{from: at, down: down, index: i}),
+	}
 }
 
 // ending is what is open when a stretch ends.
@@ -334,7 +342,8 @@ func (o *oracle) judgePress(s *stretch, i, next int, secondUntil *time.Duration)
 
 // classify applies the rules to a press, and reports whether it is still open.
 func (o *oracle) classify(s *stretch, w situation, start, stop time.Duration, released bool,
-	earn func(time.Duration, []Signal), secondUntil *time.Duration) bool {
+	earn func(time.Duration, []Signal), secondUntil *time.Duration,
+) bool {
 	held := stop - start
 	for _, rule := range o.book[w] {
 		if held < rule.from {

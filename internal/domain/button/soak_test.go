@@ -26,13 +26,20 @@ type tally struct {
 }
 
 func newTally() *tally {
-	return &tally{traces: map[string]int{}, events: map[string]int{}, beeps: map[string]int{},
-		ignored: map[string]int{}, selected: map[string]int{}}
+	return &tally{
+		traces: map[string]int{}, events: map[string]int{}, beeps: map[string]int{},
+		ignored: map[string]int{}, selected: map[string]int{},
+	}
 }
 
 func (y *tally) add(z *tally) {
-	for _, m := range [][2]map[string]int{{y.traces, z.traces}, {y.events, z.events}, {y.beeps, z.beeps},
-		{y.ignored, z.ignored}, {y.selected, z.selected}} {
+	for _, m := range [][2]map[string]int{
+		{y.traces, z.traces},
+		{y.events, z.events},
+		{y.beeps, z.beeps},
+		{y.ignored, z.ignored},
+		{y.selected, z.selected},
+	} {
 		for k, n := range m[1] {
 			m[0][k] += n
 		}

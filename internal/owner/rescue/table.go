@@ -71,23 +71,35 @@ func table() []step {
 		{name: Identify, text: "Making sure which NAS this is", before: needNAS, do: doIdentify, verify: verifyIdentify, next: ChooseWay, resume: Identify},
 		{name: ChooseWay, text: "Choosing the way that changes least", before: needDevice, do: doChooseWay, verify: verifyWay, next: PressIt, resume: ChooseWay},
 		{name: PressIt, text: "Opening a claim with the reset button", before: needWay, do: doPress, verify: verifyPress, next: HearIt, resume: PressIt},
-		{name: HearIt, text: "Listening to the code", before: needWay, do: doHear, verify: verifyHear, next: Presence, resume: PressIt,
-			on: map[catalog.ID]Name{"claim_closed": PressIt}},
-		{name: Presence, text: "Proving that you are with the NAS, and the NAS that it is yours", before: needCode, do: doPresence, verify: verifyPresence, next: Choose, resume: PressIt,
-			on: with(map[catalog.ID]Name{"wrong_code": HearIt, "session_spent": HearIt, "tries_spent": PressIt})},
+		{
+			name: HearIt, text: "Listening to the code", before: needWay, do: doHear, verify: verifyHear, next: Presence, resume: PressIt,
+			on: map[catalog.ID]Name{"claim_closed": PressIt},
+		},
+		{
+			name: Presence, text: "Proving that you are with the NAS, and the NAS that it is yours", before: needCode, do: doPresence, verify: verifyPresence, next: Choose, resume: PressIt,
+			on: with(map[catalog.ID]Name{"wrong_code": HearIt, "session_spent": HearIt, "tries_spent": PressIt}),
+		},
 		{name: Choose, text: "Choosing what is set back", before: needPresence, do: doChoose, verify: verifyChoose, next: ShowPlan, resume: PressIt, on: with(map[catalog.ID]Name{})},
-		{name: ShowPlan, text: "Reading the plan", before: needChoice, do: doPlan, verify: verifyPlan, next: Password, resume: PressIt,
-			on: with(map[catalog.ID]Name{"unknown_administrator": Choose})},
-		{name: Password, text: "Choosing the new password", skip: noPassword, before: needAccepted, do: doPassword, verify: verifyPassword, next: Commit, resume: PressIt,
-			on: with(map[catalog.ID]Name{})},
-		{name: Commit, text: "Handing it over: from here on it goes to its end by itself", before: needPassword, do: doCommit, verify: verifyCommit, next: Follow, resume: Follow,
+		{
+			name: ShowPlan, text: "Reading the plan", before: needChoice, do: doPlan, verify: verifyPlan, next: Password, resume: PressIt,
+			on: with(map[catalog.ID]Name{"unknown_administrator": Choose}),
+		},
+		{
+			name: Password, text: "Choosing the new password", skip: noPassword, before: needAccepted, do: doPassword, verify: verifyPassword, next: Commit, resume: PressIt,
+			on: with(map[catalog.ID]Name{}),
+		},
+		{
+			name: Commit, text: "Handing it over: from here on it goes to its end by itself", before: needPassword, do: doCommit, verify: verifyCommit, next: Follow, resume: Follow,
 			on: with(map[catalog.ID]Name{
 				"plan_changed": ShowPlan, "unknown_administrator": Choose,
 				"password_short": Password, "password_long": Password, "password_unusable": Password, "password_guessed": Password,
-			})},
+			}),
+		},
 		{name: Follow, text: "The NAS changes its settings", before: needCommit, do: doFollow, verify: verifyFollow, next: SignIn, resume: Follow},
-		{name: SignIn, text: "Signing in anew", before: needCommit, do: doSignIn, verify: verifySignIn, next: Witnessed, resume: SignIn,
-			on: map[catalog.ID]Name{"commit_unknown": PressIt}},
+		{
+			name: SignIn, text: "Signing in anew", before: needCommit, do: doSignIn, verify: verifySignIn, next: Witnessed, resume: SignIn,
+			on: map[catalog.ID]Name{"commit_unknown": PressIt},
+		},
 		{name: Witnessed, text: "Comparing every file with before", skip: noWitness, before: needCommit, do: doWitness, verify: verifyWitness, next: Receipt, resume: Witnessed},
 		{name: Receipt, text: "Checking and keeping the receipt", before: needCommit, do: doReceipt, verify: verifyReceipt, next: Ended, resume: Receipt},
 	}

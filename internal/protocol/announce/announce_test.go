@@ -144,11 +144,15 @@ func TestQNAPOneStringAndSeveral(t *testing.T) {
 }
 
 func TestSynologyIsToldFromOtherWebPages(t *testing.T) {
-	text := []string{"vendor=Synology", "model=DS920+", "serial=2040SBRXYZ123", "version_major=7", "version_minor=2", "version_build=64570",
-		"admin_port=5000", "secure_admin_port=5001", "mac_address=00:11:32:AA:BB:CC|00:11:32:aa:bb:cd|x"}
+	text := []string{
+		"vendor=Synology", "model=DS920+", "serial=2040SBRXYZ123", "version_major=7", "version_minor=2", "version_build=64570",
+		"admin_port=5000", "secure_admin_port=5001", "mac_address=00:11:32:AA:BB:CC|00:11:32:aa:bb:cd|x",
+	}
 	v, ok := announce.ParseVendor(announce.Instance{Service: "_http._tcp", Port: 5000, Text: text})
-	want := announce.Vendor{Vendor: "Synology", Model: "DS920+", Serial: "2040SBRXYZ123", Version: "7.2", Build: "64570",
-		MACs: []string{"00:11:32:aa:bb:cc", "00:11:32:aa:bb:cd"}, HTTPPort: 5000, HTTPSPort: 5001}
+	want := announce.Vendor{
+		Vendor: "Synology", Model: "DS920+", Serial: "2040SBRXYZ123", Version: "7.2", Build: "64570",
+		MACs: []string{"00:11:32:aa:bb:cc", "00:11:32:aa:bb:cd"}, HTTPPort: 5000, HTTPSPort: 5001,
+	}
 	if !ok || !reflect.DeepEqual(v, want) {
 		t.Errorf("%+v, want %+v", v, want)
 	}
@@ -322,8 +326,10 @@ func TestKnownAnswersAreNotRepeated(t *testing.T) {
 		service, instance := dnsmessage.MustNewName("_paperclip._tcp.local."), dnsmessage.MustNewName("cellar-abcdefgh._paperclip._tcp.local.")
 		msg := dnsmessage.Message{
 			Questions: []dnsmessage.Question{{Name: service, Type: dnsmessage.TypePTR, Class: dnsmessage.ClassINET}},
-			Answers: []dnsmessage.Resource{{Header: dnsmessage.ResourceHeader{Name: service, Class: dnsmessage.ClassINET, TTL: ttl},
-				Body: &dnsmessage.PTRResource{PTR: instance}}},
+			Answers: []dnsmessage.Resource{{
+				Header: dnsmessage.ResourceHeader{Name: service, Class: dnsmessage.ClassINET, TTL: ttl},
+				Body:   &dnsmessage.PTRResource{PTR: instance},
+			}},
 		}
 		b, err := msg.Pack()
 		if err != nil {

@@ -12,7 +12,8 @@ import (
 func ends(t interface {
 	Helper()
 	Fatal(...any)
-}) (assistant, device *Channel) {
+},
+) (assistant, device *Channel) {
 	t.Helper()
 	c := Context{Claim: "claim", Session: "session"}
 	assistant, err := Assistant(key(), c)

@@ -270,8 +270,11 @@ func TestScalarRange(t *testing.T) {
 		s    [scalarLen]byte
 		want bool
 	}{
-		{"zero", scalarOf(0), false}, {"one", scalarOf(1), true},
-		{"order - 1", near(-1), true}, {"order", near(0), false}, {"order + 1", near(1), false},
+		{"zero", scalarOf(0), false},
+		{"one", scalarOf(1), true},
+		{"order - 1", near(-1), true},
+		{"order", near(0), false},
+		{"order + 1", near(1), false},
 		{"all ones", [scalarLen]byte(bytes.Repeat([]byte{0xff}, scalarLen)), false},
 	} {
 		if got := isScalar(c.s); got != c.want {

@@ -41,7 +41,8 @@ const status = "nas:green:status"
 
 func TestContract(t *testing.T) {
 	dir := sysfs(t, map[string]map[string]string{status: {
-		"brightness": "0\n", "max_brightness": "255\n", "trigger": "[none] timer disk-activity\n"}})
+		"brightness": "0\n", "max_brightness": "255\n", "trigger": "[none] timer disk-activity\n",
+	}})
 	l, err := sysled.Open(dir, map[string]string{"status": status})
 	if err != nil {
 		t.Fatal(err)
