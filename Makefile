@@ -8,7 +8,7 @@ SHELL   := /bin/bash -o pipefail
 TOOL    := $(GO) tool -modfile=tools/go.mod
 FUZZED   = $(shell grep -rlE '^func Fuzz[A-Z]' --include='*_test.go' internal | xargs -n1 dirname | sort -u)
 
-.PHONY: help build test race lint fuzz crash soak-button test-vm mutate test-net bench-find demo cross clean
+.PHONY: help build test race lint fuzz crash soak-button test-vm test-nspawn mutate test-net bench-find demo cross clean
 
 help:            ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -41,6 +41,10 @@ soak-button:     ## N button traces against the oracle, 0 may be misread (N=1000
 test-vm:         ## a recovery on a real kernel in QEMU: as root on Debian, under 15 minutes
 	@.ci/need $$(cat test/vm/packages)
 	PAPERCLIP_VM=1 $(GO) test ./test/vm -count=1 -timeout 30m -v
+
+test-nspawn:     ## E1 to E13 on real programs in a container: as root on Debian, 10 minutes at first
+	@.ci/need $$(cat test/nspawn/packages)
+	PAPERCLIP_NSPAWN=1 $(GO) test ./test/nspawn -count=1 -timeout 30m -v
 
 mutate:          ## N damaged messages for each parser of what a LAN says, none may panic (N=10000000)
 	PAPERCLIP_MUTATIONS=$(N) $(GO) test ./test/mutate -count=1 -timeout 0 -v
