@@ -8,7 +8,7 @@ SHELL   := /bin/bash -o pipefail
 TOOL    := $(GO) tool -modfile=tools/go.mod
 FUZZED   = $(shell grep -rlE '^func Fuzz[A-Z]' --include='*_test.go' internal | xargs -n1 dirname | sort -u)
 
-.PHONY: help build test race lint fuzz crash soak-button test-vm test-nspawn mutate test-net bench-find demo cross clean
+.PHONY: help build test race lint fuzz kill crash bench-reset soak-button test-vm test-nspawn mutate test-net bench-find demo cross clean
 
 help:            ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -32,8 +32,14 @@ fuzz:            ## each parser for T (make fuzz T=1m)
 	  for f in $$(grep -ohE '^func Fuzz[A-Za-z0-9_]+' $$p/*_test.go | cut -c6-); do \
 	    echo "$$p $$f"; $(GO) test ./$$p -run '^$$' -fuzz "^$$f\$$" -fuzztime $(T); done; done
 
-crash:           ## killed at every operation of a reset, restarted: all old or all new
-	$(GO) test ./internal/device/journal -run 'Kill|Crash|PowerCut|HalfState' -count=1 -timeout 30m -v -crash.every=1 | grep -vE '^ *(===|---) .*/places/'
+kill:            ## a child killed at every operation of a reset, restarted: all old or all new
+	$(GO) test ./internal/device/journal -run 'TestKilledAtEveryOperation|TestTheSuite' -count=1 -timeout 30m -v -crash.every=1 | grep -vE '^ *(===|---) .*/places'
+
+crash:           ## a power cut at every point of every reset, on disks that forget (by hand: 20 minutes)
+	$(GO) test ./test/crash -run 'TestEveryCrashPoint|TestKilledThenCut|TestEveryFsyncIsNeeded' -crash.full -count=1 -timeout 90m -v
+
+bench-reset:     ## journal and files, accepted to committed, beside the same writes and fsyncs alone
+	$(GO) test ./test/crash -run '^$$' -bench '^BenchmarkReset$$' -benchtime 40x -count=1
 
 soak-button:     ## N button traces against the oracle, 0 may be misread (N=10000000)
 	$(GO) test ./internal/domain/button -run '^TestSoak$$' -count=1 -timeout 0 -v -soak.traces=$(N)

@@ -144,12 +144,18 @@ type Status struct {
 	Tries       uint64           `json:"tries"`
 	Transaction string           `json:"transaction,omitempty"`
 	State       string           `json:"state,omitempty"` // of that transaction
+	// RecoveryCodes is how many unused ones each administrator has that was
+	// given any.
+	RecoveryCodes map[string]int `json:"recovery_codes"`
 }
 
 func (c *Core) status() Status {
 	s := Status{
 		Device: c.device(), ClaimState: string(c.claim.State()), LastIgnored: c.ignored,
-		Claims: c.attempts.kept.Claims, Tries: c.attempts.kept.Tries,
+		Claims: c.attempts.kept.Claims, Tries: c.attempts.kept.Tries, RecoveryCodes: map[string]int{},
+	}
+	for user := range c.codes.kept.Users {
+		s.RecoveryCodes[user] = c.codes.left(user)
 	}
 	if c.current != nil {
 		s.Transaction, s.State = c.current.id, c.current.state

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"github.com/paperclip-nas/paperclip/internal/device/core"
 	"github.com/paperclip-nas/paperclip/internal/domain/access"
 	"github.com/paperclip-nas/paperclip/internal/domain/nas"
 	"github.com/paperclip-nas/paperclip/internal/domain/reset"
@@ -80,6 +81,10 @@ func TestSecondProof(t *testing.T) {
 		given, err := root.GiveCodes(context.Background(), corewire.CodesRequest{Administrator: "anna"})
 		if err != nil || len(given.Codes) != 10 {
 			t.Fatalf("%v %d", err, len(given.Codes))
+		}
+		var status core.Status
+		if err := root.Read(context.Background(), corewire.ReadStatus, &status); err != nil || status.RecoveryCodes["anna"] != 10 {
+			t.Errorf("status: %v %v", err, status.RecoveryCodes)
 		}
 		kept, err := os.ReadFile(filepath.Join(d.dir, "state", "codes.json"))
 		if err != nil || strings.Contains(string(kept), strings.ReplaceAll(given.Codes[0], "-", "")) || strings.Contains(d.log.String(), given.Codes[0]) {
