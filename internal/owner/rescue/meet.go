@@ -159,6 +159,7 @@ func doIdentify(ctx context.Context, r *run) error {
 	if st.AddressBefore == "" {
 		st.AddressBefore = device.Address().String()
 	}
+	r.tell(Identify, "This is "+describeNAS(r.nas)+".")
 	if verdict == keys.Unknown {
 		r.tell(Identify, "This computer meets it for the first time. The code that it beeps will prove that it is the NAS in front of you.")
 	}

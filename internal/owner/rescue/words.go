@@ -37,7 +37,8 @@ func PlanLines(p reset.Plan) []string {
 	return lines
 }
 
-// describeNAS is a found NAS in one line.
+// describeNAS is a found NAS in one line, with what stands on its label, so that
+// a person can see which box is meant (F7).
 func describeNAS(n NAS) string {
 	d := n.Name
 	if n.Model != "" {
@@ -47,6 +48,12 @@ func describeNAS(n NAS) string {
 	}
 	if n.Address != "" {
 		d += ", at " + n.Address
+	}
+	switch {
+	case n.Serial != "":
+		d += " (label: serial " + n.Serial + ")"
+	case len(n.MACs) > 0:
+		d += " (label: MAC " + n.MACs[0] + ")"
 	}
 	return printable.Clean(d)
 }
