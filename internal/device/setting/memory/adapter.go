@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/paperclip-nas/paperclip/internal/device/setting"
@@ -118,6 +120,7 @@ func project(e nas.Effect, s nas.Settings) (json.RawMessage, error) {
 // inject puts a part back into the settings and leaves every other as it is.
 func inject(e nas.Effect, s *nas.Settings, raw json.RawMessage) error {
 	if e != nas.E4 && e != nas.E5 {
+		reflect.ValueOf(slot(e, s)).Elem().SetZero() // JSON leaves what it does not name
 		return json.Unmarshal(raw, slot(e, s))
 	}
 	var part []nas.Interface
@@ -179,6 +182,9 @@ func (p part) equal(q part) bool {
 }
 
 func (a adapter) Prepare(_ context.Context, q setting.Request) ([]reset.Step, error) {
+	if !slices.Contains(reset.Effects(q.Mode, q.Scope), a.effect) {
+		return nil, nil
+	}
 	stored, err := a.store.stored()
 	if err != nil {
 		return nil, err
