@@ -509,7 +509,7 @@ func TestKilledAtEveryOperation(t *testing.T) {
 					})
 				}
 			})
-			t.Logf("%d places to be killed at, every %d. tried, %d processes, ended %d times all old, %d times all new",
+			t.Logf("%d places to be killed at, of which each %d. was tried, %d processes, ended %d times all old, %d times all new",
 				len(places), *crashEvery, b.runs.Load(), b.olds.Load(), b.news.Load())
 			if b.olds.Load() == 0 || !hopeless && b.news.Load() == 0 {
 				t.Error("only one end was ever reached: this test cannot fail")

@@ -118,6 +118,31 @@ func TestNeighbourCannotExhaustAClaim(t *testing.T) {
 	}
 }
 
+// New tries go to whoever failed least, also while the slot of the neighbour who
+// used up the old ones is still running.
+func TestGrantedTriesAreNotTheNeighbours(t *testing.T) {
+	rules := access.DefaultRules()
+	rules.Tries = 3 // so that the neighbour's session still has tries of its own
+	c := access.NewClaim(rules)
+	c.Handle(access.PressSoft, 0)
+	mustEnter(t, c, 0, "neighbour", "192.168.1.66")
+	for range rules.Tries {
+		if r := c.Count(0, "neighbour"); r != access.NoRefusal {
+			t.Fatal(r)
+		}
+	}
+	mustEnter(t, c, 0, "owner", "192.168.1.7")
+	if !c.GrantTries() {
+		t.Fatal("a short press grants nothing")
+	}
+	if r := c.Count(0, "neighbour"); r != access.NotYourTurn {
+		t.Errorf("the neighbour takes the owner's tries: %q", r)
+	}
+	if r := c.Count(0, "owner"); r != access.NoRefusal {
+		t.Errorf("the owner is refused: %s", r)
+	}
+}
+
 // A flood of sessions from one address never takes the place of another's.
 func TestFloodOfSessionsLeavesRoom(t *testing.T) {
 	c := open(t)
