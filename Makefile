@@ -6,7 +6,6 @@ T       ?= 10s
 N       ?= 10000000
 SHELL   := /bin/bash -o pipefail
 TOOL    := $(GO) tool -modfile=tools/go.mod
-FUZZED   = $(shell grep -rlE '^func Fuzz[A-Z]' --include='*_test.go' internal | xargs -n1 dirname | sort -u)
 
 .PHONY: help build test race lint fuzz kill crash bench-reset soak-button test-vm test-nspawn mutate test-net bench-find demo cross clean
 
@@ -27,10 +26,8 @@ lint:            ## format, vet, staticcheck, a tidy go.mod
 	$(TOOL) staticcheck ./...
 	$(GO) mod tidy -diff
 
-fuzz:            ## each parser for T (make fuzz T=1m)
-	@set -e; for p in $(FUZZED); do \
-	  for f in $$(grep -ohE '^func Fuzz[A-Za-z0-9_]+' $$p/*_test.go | cut -c6-); do \
-	    echo "$$p $$f"; $(GO) test ./$$p -run '^$$' -fuzz "^$$f\$$" -fuzztime $(T); done; done
+fuzz:            ## each parser for T, or so often (make fuzz T=1m, T=1000000x, ONLY=qfinder)
+	$(GO) run ./test/fuzz -for $(T) -only '$(ONLY)'
 
 kill:            ## a child killed at every operation of a reset, restarted: all old or all new
 	$(GO) test ./internal/device/journal -run 'TestKilledAtEveryOperation|TestTheSuite' -count=1 -timeout 30m -v -crash.every=1 | grep -vE '^ *(===|---) .*/places'

@@ -13,6 +13,7 @@ package setting
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 
 	"github.com/paperclip-nas/paperclip/internal/domain/access"
@@ -27,6 +28,10 @@ var ErrThirdValue = errors.New("the setting was changed by something else meanwh
 // ErrPermanent marks a failure that trying again cannot mend. The journal
 // then goes back by the undo images.
 var ErrPermanent = errors.New("this step cannot succeed on this system")
+
+// ErrSaved says that a saved setting cannot be put back on this system: it is
+// damaged, of a newer version, or of hardware that is not here.
+var ErrSaved = errors.New("the saved setting does not fit this system")
 
 // Request is what a claimant asked for, as far as adapters need it.
 type Request struct {
@@ -59,4 +64,19 @@ type Adapter interface {
 	Verify(context.Context, reset.Step) error
 	// Undo puts the old value back on disk, only from the new one.
 	Undo(context.Context, reset.Step) error
+}
+
+// Keeper is an Adapter whose setting a snapshot holds and a restore puts back
+// (R6). What an adapter that is no Keeper changes, a snapshot cannot bring back,
+// and says so.
+type Keeper interface {
+	Adapter
+	// Save returns the setting as it is now, in the adapter's own versioned form.
+	// It holds hashes where it must, never a password or another secret in clear.
+	Save(context.Context) (json.RawMessage, error)
+	// PrepareRestore works out, without any side effect, the steps that make the
+	// setting as it was saved: none where it is so already. They go through
+	// Persist, Activate, Verify and Undo as those of a reset do. It refuses what
+	// it cannot read or what does not fit this system with [ErrSaved].
+	PrepareRestore(context.Context, json.RawMessage) ([]reset.Step, error)
 }
