@@ -22,8 +22,6 @@ type adapter struct {
 	effect nas.Effect
 }
 
-var _ setting.Adapter = adapter{}
-
 // Adapters are the adapters of a virtual NAS, one for each effect that a reset
 // can have.
 func (st *Store) Adapters() []setting.Adapter {

@@ -38,6 +38,8 @@ type System struct {
 	Restart func(testing.TB) setting.Adapter
 	// Silent: Read fills nothing, because another adapter reads that part.
 	Silent bool
+	// Change is what a restore is to take back, for [Keep]; nil is Request.
+	Change func(testing.TB)
 }
 
 func (s System) again(t testing.TB) setting.Adapter {
