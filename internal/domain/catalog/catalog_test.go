@@ -45,18 +45,22 @@ func TestRefusalsHaveWords(t *testing.T) {
 func TestEveryFactHasSourceAndConfidence(t *testing.T) {
 	seen := map[catalog.ID]bool{}
 	for _, f := range catalog.Facts() {
-		if seen[f.ID] || f.ID == "" {
-			t.Errorf("fact id %q is empty or given twice", f.ID)
+		if seen[f.ID] || !regexp.MustCompile(`^[a-z0-9_]+(\.[a-z0-9_]+)+$`).MatchString(string(f.ID)) {
+			t.Errorf("fact id %q is malformed or given twice", f.ID)
 		}
 		seen[f.ID] = true
-		if f.Source == "" || !strings.Contains("ABCI", string(f.Confidence)) || f.Confidence == "" {
-			t.Errorf("%s has no source or confidence", f.ID)
+		if strings.TrimSpace(f.Source) == "" || len(f.Confidence) != 1 || !strings.Contains("ABCI?", string(f.Confidence)) {
+			t.Errorf("%s has no source or confidence: %q %q", f.ID, f.Source, f.Confidence)
 		}
-		if strings.Contains(f.Text+f.Source, "tested on hardware") {
+		if strings.Contains(strings.ToLower(f.Text+f.Source), "tested on hardware") {
 			t.Errorf("%s claims hardware; nothing was tested on any yet", f.ID)
 		}
 		if f.Vendor == "" || f.Models == "" || f.Firmware == "" || f.Text == "" {
 			t.Errorf("%s is incomplete: %+v", f.ID, f)
+		}
+		if f.Confidence == catalog.Sought && !strings.Contains(f.Text+f.Value, "not documented") && !strings.Contains(f.Text, "not found") && !strings.Contains(f.Text, "no source") &&
+			!strings.Contains(f.Text, "not in any source") && !strings.Contains(f.Text, "was never documented") && !strings.Contains(f.Text, "nothing of the kind") {
+			t.Errorf("%s was sought and not found, and does not say so: %s", f.ID, f.Text)
 		}
 	}
 }

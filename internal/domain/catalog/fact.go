@@ -1,6 +1,10 @@
 package catalog
 
-import "strings"
+import (
+	"slices"
+	"strconv"
+	"strings"
+)
 
 // Confidence is how sure a fact is, as the vendors' files grade it.
 type Confidence string
@@ -12,7 +16,13 @@ const (
 	B         Confidence = "B" // one good source
 	C         Confidence = "C" // weak
 	Inference Confidence = "I" // concluded from A or B
+	Sought    Confidence = "?" // looked for, and not found in any source that was read
 )
+
+// Automatic reports whether a program may change something on the strength of
+// a fact of this grade; below B a person is guided instead (design.md,
+// "Vendors").
+func (c Confidence) Automatic() bool { return c == A || c == B }
 
 // Fact is one thing that is known about a device, with where it is from.
 type Fact struct {
@@ -21,9 +31,24 @@ type Fact struct {
 	Models     string     `json:"model"`    // a model, a family, or "all"
 	Firmware   string     `json:"firmware"` // a range in words, or "all"
 	Text       string     `json:"text"`
-	Value      string     `json:"value,omitempty"` // for programs: seconds, counts, names
+	Value      string     `json:"value"` // for programs: seconds, counts, names; may be empty
 	Source     string     `json:"source"`
 	Confidence Confidence `json:"confidence"`
+}
+
+// Facts lists everything that is known about devices.
+func Facts() []Fact {
+	return slices.Concat(paperclipFacts(), synologyFacts(), qnapFacts(), modelFacts())
+}
+
+// FactNamed looks a fact up.
+func FactNamed(id ID) (Fact, bool) {
+	all := Facts()
+	i := slices.IndexFunc(all, func(f Fact) bool { return f.ID == id })
+	if i < 0 {
+		return Fact{}, false
+	}
+	return all[i], true
 }
 
 // FactsFor lists what is known for a vendor, case-insensitively.
@@ -37,27 +62,103 @@ func FactsFor(vendor string) []Fact {
 	return out
 }
 
-// Facts lists the first entries; vendors' models follow with their drivers.
-func Facts() []Fact {
-	const (
-		syn  = "vendors/synology.md"
-		qnap = "vendors/qnap.md"
-	)
+// FactsForModel lists what applies to a model; version is its firmware's, such
+// as "7.2", and empty where it is not known: then all firmware's facts are
+// listed.
+func FactsForModel(m Model, version string) []Fact {
+	var out []Fact
+	for _, f := range FactsFor(m.Vendor) {
+		if f.about(m) && f.Applies(version) {
+			out = append(out, f)
+		}
+	}
+	return out
+}
+
+// about reports whether the fact is about such a model.
+func (f Fact) about(m Model) bool {
+	switch {
+	case strings.HasPrefix(string(f.ID), "model."):
+		return f.Models == m.Name
+	case strings.HasPrefix(string(f.ID), "family."):
+		return f.Models == m.Family+" family"
+	}
+	return true
+}
+
+// Applies reports whether the fact holds for that firmware. An empty version,
+// or one that cannot be read, rules nothing out.
+func (f Fact) Applies(version string) bool {
+	v, ok := parseVersion(version)
+	if !ok {
+		return true
+	}
+	r := f.Firmware
+	switch {
+	case r == "all":
+		return true
+	case strings.HasSuffix(r, " and later"):
+		since, _ := parseVersion(strings.TrimSuffix(r, " and later"))
+		return slices.Compare(v, since) >= 0
+	case strings.HasSuffix(r, " and earlier"):
+		last, _ := parseVersion(strings.TrimSuffix(r, " and earlier"))
+		return slices.Compare(v, last) <= 0 || within(v, last)
+	}
+	first, last, ok := strings.Cut(r, " to ")
+	if !ok {
+		return true
+	}
+	since, _ := parseVersion(first)
+	until, _ := parseVersion(last)
+	return slices.Compare(v, since) >= 0 && (slices.Compare(v, until) <= 0 || within(v, until))
+}
+
+// within reports whether v is a release of the line that limit names: 5.1.9 is
+// within 5.1.
+func within(v, limit []int) bool {
+	return len(v) >= len(limit) && slices.Equal(v[:len(limit)], limit)
+}
+
+// parseVersion reads "7.2", "5.1.x", "h5.2.0" (QuTS hero) or "7.0-41222": the
+// numbers before anything else.
+func parseVersion(s string) ([]int, bool) {
+	s = strings.TrimLeft(strings.TrimSpace(s), "hc")
+	s, _, _ = strings.Cut(s, "-")
+	var out []int
+	for part := range strings.SplitSeq(s, ".") {
+		n, err := strconv.Atoi(part)
+		if err != nil {
+			break
+		}
+		out = append(out, n)
+	}
+	return out, len(out) > 0
+}
+
+// DSMVersion is a DSM's version as the facts need it. Over the LAN a DSM of
+// the 6.2 line calls itself "6.2" whatever its patch; only its build tells 6.2.4
+// (25556), from which on the reset is another one (synology.build.624).
+func DSMVersion(version, build string) string {
+	v, ok := parseVersion(version)
+	n, err := strconv.Atoi(build)
+	if !ok || err != nil || len(v) != 2 || v[0] != 6 || v[1] != 2 {
+		return version
+	}
+	if n >= 25556 {
+		return "6.2.4"
+	}
+	return "6.2.3"
+}
+
+func paperclipFacts() []Fact {
+	const source = "design.md, The gesture recogniser"
+	p := func(id ID, text, value string) Fact {
+		return Fact{ID: id, Vendor: "Paperclip", Models: "all", Firmware: "all", Text: text, Value: value, Source: source, Confidence: A}
+	}
 	return []Fact{
-		{ID: "paperclip.button.soft", Vendor: "Paperclip", Models: "all", Firmware: "all", Text: "Hold the reset button about 4 seconds; at the one beep, let go. A soft claim opens; nothing is changed by that.", Value: "4 s, 1 beep", Source: "design.md, The gesture recogniser", Confidence: A},
-		{ID: "paperclip.button.hard", Vendor: "Paperclip", Models: "all", Firmware: "all", Text: "Within 10 seconds of the first beep hold again about 4 seconds, until three beeps: the claim becomes a hard one.", Value: "4 s, 3 beeps", Source: "design.md, The gesture recogniser", Confidence: A},
-		{ID: "paperclip.button.close", Vendor: "Paperclip", Models: "all", Firmware: "all", Text: "Held longer than 10 seconds, an open claim closes and everything is as it was.", Value: "10 s", Source: "design.md, The gesture recogniser", Confidence: A},
-		{ID: "paperclip.button.code", Vendor: "Paperclip", Models: "all", Firmware: "all", Text: "A short press while a claim is open says a fresh code.", Source: "design.md, The gesture recogniser", Confidence: A},
-		{ID: "synology.button.mode1", Vendor: "Synology", Models: "all with a reset button", Firmware: "all", Text: "Hold RESET about 4 seconds; at the beep, let go at once: the administrator's password and the network go back to defaults.", Value: "4 s, 1 beep", Source: syn + " §5.1", Confidence: A},
-		{ID: "synology.button.mode2", Vendor: "Synology", Models: "all with a reset button", Firmware: "all", Text: "Within 10 seconds hold again about 4 seconds, until three more beeps: every system setting is gone, and the operating system must be installed anew. Files stay.", Value: "4 s, 3 beeps", Source: syn + " §5.1", Confidence: A},
-		{ID: "synology.mode1.password", Vendor: "Synology", Models: "all", Firmware: "6.2.3 and earlier", Text: "After Mode 1 the name is admin and the password is blank; it only opens the page that sets a new one.", Value: "admin, blank", Source: syn + " §5.1", Confidence: A},
-		{ID: "synology.mode1.encrypted", Vendor: "Synology", Models: "all", Firmware: "6.2.3 and earlier", Text: "Mode 1 closes encrypted folders and deletes a key that was kept on the NAS with the machine key: the passphrase is then needed.", Source: syn + " §5.2", Confidence: A},
-		{ID: "synology.keep_password", Vendor: "Synology", Models: "all", Firmware: "all", Text: "Where the owner ticked \"Keep current admin password unchanged\", Mode 1 resets only the network and does not help against a forgotten password.", Source: syn + " §5.3", Confidence: B},
-		{ID: "synology.status.lost", Vendor: "Synology", Models: "all", Firmware: "all", Text: "After Mode 2 the NAS shows the status Configuration lost.", Value: "4", Source: syn + " §3.1", Confidence: B},
-		{ID: "qnap.button.basic", Vendor: "QNAP", Models: "all with a reset button", Firmware: "all", Text: "Hold RESET 3 seconds and let go at the first beep: the administrator's password and the network go back to defaults; users, shares and files stay.", Value: "3 s, 1 beep", Source: qnap + " §4.1", Confidence: A},
-		{ID: "qnap.button.advanced", Vendor: "QNAP", Models: "all with a reset button", Firmware: "all", Text: "Held 10 seconds, to the second beep, it also deletes users, groups and the definitions of shared folders. Let go at the first beep.", Value: "10 s, 2 beeps", Source: qnap + " §4.1", Confidence: A},
-		{ID: "qnap.default.cloudkey", Vendor: "QNAP", Models: "all", Firmware: "5.2.0 and later", Text: "After a reset the name is admin and the password is the Cloud Key from the sticker, in upper case without the dash.", Value: "Cloud Key", Source: qnap + " §4.2", Confidence: A},
-		{ID: "qnap.default.mac", Vendor: "QNAP", Models: "all", Firmware: "4.4.2 to 5.1.x", Text: "After a reset the name is admin and the password is the MAC address of the first network port, in upper case without separators.", Value: "first MAC", Source: qnap + " §4.2", Confidence: Inference},
-		{ID: "qnap.remote.none", Vendor: "QNAP", Models: "all", Firmware: "all", Text: "No document or captured protocol shows a way to reset a QNAP over the network.", Source: qnap + " §0 row 4", Confidence: A},
+		p("paperclip.button.soft", "Hold the reset button about 4 seconds; at the one beep, let go. A soft claim opens; nothing is changed by that.", "4 s, 1 beep"),
+		p("paperclip.button.hard", "Within 10 seconds of the first beep hold again about 4 seconds, until three beeps: the claim becomes a hard one.", "4 s, 3 beeps"),
+		p("paperclip.button.close", "Held longer than 10 seconds, an open claim closes and everything is as it was.", "10 s"),
+		p("paperclip.button.code", "A short press while a claim is open says a fresh code.", ""),
 	}
 }
