@@ -23,7 +23,6 @@ func (a *app) watchFind(ctx context.Context, l *lan, o findOptions, s search, op
 	var watch discover.Watch
 	screen := a.table(o.json)
 	network := discover.Around().Network()
-	opts.Verify = nil
 	tell := func(changes []discover.Change) {
 		if screen.inPlace {
 			screen.show(watch.Devices())
@@ -44,7 +43,8 @@ func (a *app) watchFind(ctx context.Context, l *lan, o findOptions, s search, op
 			return err
 		}
 		if ctx.Err() == nil {
-			tell(watch.Over())
+			memory.Recall(network, res.Devices)
+			tell(watch.Over(res.Devices))
 			memory.Note(network, a.clock.Now(), res.Devices)
 			_ = memory.Save() // a convenience: what is watched counts
 		}

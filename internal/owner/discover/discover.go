@@ -168,10 +168,15 @@ func search(ctx context.Context, sources []Source, o Options, b *book) []error {
 	f := newFollowing(ctx, sources, sightings)
 	for ended != nil || f.pending > 0 || len(sightings) > 0 {
 		select {
+		case <-l.due: // before what a crowd says meanwhile
+			l.tell()
+		default:
+		}
+		select {
 		case s := <-sightings:
 			if b.add(s) {
-				f.follow(s)
 				l.heard()
+				f.follow(s)
 			}
 		case <-l.due:
 			l.tell()
@@ -202,7 +207,11 @@ type listener struct {
 }
 
 func (l *listener) heard() {
-	if l.due == nil && (l.o.Changed != nil || l.o.Enough != nil) {
+	switch {
+	case l.due != nil || l.o.Changed == nil && l.o.Enough == nil:
+	case l.after.IsZero():
+		l.tell()
+	default:
 		l.due = time.After(time.Until(l.after))
 	}
 }

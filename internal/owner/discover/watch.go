@@ -36,46 +36,13 @@ func (w *Watch) Devices() []Device {
 	return out
 }
 
-// See takes what a search has found so far.
-func (w *Watch) See(devices []Device) []Change {
-	var out []Change
-	taken := map[int]bool{}
-	for _, d := range devices {
-		i := slices.IndexFunc(w.known, func(k watched) bool { return k.sameAs(d) })
-		if i >= 0 && taken[i] { // a look-alike of one that is there
-			i = -1
-			for j, k := range w.known {
-				if !taken[j] && k.sameAs(d) {
-					i = j
-					break
-				}
-			}
-		}
-		if i < 0 {
-			w.known = append(w.known, watched{Device: d, seen: true})
-			taken[len(w.known)-1] = true
-			out = append(out, Change{"appeared", d})
-			continue
-		}
-		taken[i] = true
-		old := w.known[i]
-		if changed := old.differs(d); changed {
-			d.Was = &Was{Name: old.Name, Addresses: old.Addresses, Status: old.Status, StatusText: old.StatusText}
-			out = append(out, Change{"changed", d})
-		} else {
-			if d.Was == nil {
-				d.Was = old.Was
-			}
-			d = fuller(d, old.Device)
-		}
-		w.known[i] = watched{Device: d, seen: true}
-	}
-	return out
-}
+// See takes what a search has found so far; nothing in it is verified yet.
+func (w *Watch) See(devices []Device) []Change { return w.see(devices, false) }
 
-// Over ends one search: what was missing for long enough is gone.
-func (w *Watch) Over() []Change {
-	var out []Change
+// Over ends one search: devices are its result, verified, and what was missing
+// for long enough is gone.
+func (w *Watch) Over(devices []Device) []Change {
+	out := w.see(devices, true)
 	for i := range w.known {
 		k := &w.known[i]
 		if k.missed++; k.seen {
@@ -87,6 +54,67 @@ func (w *Watch) Over() []Change {
 		}
 	}
 	w.known = slices.DeleteFunc(w.known, func(k watched) bool { return k.missed >= missedRounds })
+	return out
+}
+
+func (w *Watch) see(devices []Device, verified bool) []Change {
+	var out []Change
+	taken := map[int]bool{}
+	for _, d := range devices {
+		i := w.find(d, taken)
+		if i < 0 {
+			w.known = append(w.known, watched{Device: d, seen: true})
+			taken[len(w.known)-1] = true
+			out = append(out, Change{"appeared", d})
+			continue
+		}
+		taken[i] = true
+		old := w.known[i]
+		next := old.next(d, verified)
+		w.known[i] = watched{Device: next, seen: true}
+		switch {
+		case old.differs(d):
+			out = append(out, Change{"changed", next})
+		case verified && next.Verified != old.Verified:
+			out = append(out, Change{"verified", next})
+		}
+	}
+	return out
+}
+
+// find is which known device d is, and not one that another is already: a
+// look-alike of it; -1 where it is none.
+func (w *Watch) find(d Device, taken map[int]bool) int {
+	for i, k := range w.known {
+		if !taken[i] && k.sameAs(d) {
+			return i
+		}
+	}
+	return -1
+}
+
+// next is what is known once d was seen. What a search has not verified yet has
+// the verdict of the search before, at the addresses where the key was proved
+// and nowhere else; a verdict of its own stands, whichever it is.
+func (k watched) next(d Device, verified bool) Device {
+	out := d
+	if k.differs(d) {
+		out.Was = &Was{Name: k.Name, Addresses: k.Addresses, Status: k.Status, StatusText: k.StatusText}
+	} else {
+		if out.Was == nil {
+			out.Was = k.Was
+		}
+		out = fuller(out, k.Device)
+	}
+	proved := k.Verified == VerifiedMatch && same(k.KeyID, d.KeyID) && shareAny(k.Addresses, d.Addresses)
+	switch {
+	case verified:
+		out.Verified = d.Verified
+	case proved:
+		out.Verified, out.Addresses = k.Verified, k.Addresses
+	default:
+		out.Verified = VerifiedUnknown
+	}
 	return out
 }
 

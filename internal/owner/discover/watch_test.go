@@ -3,6 +3,7 @@ package discover
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 
@@ -31,9 +32,9 @@ func TestWatch(t *testing.T) {
 	web := Sighting{Source: "mdns", From: address("192.0.2.20"), Name: "attic", Vendor: "Synology", MACs: attic().MACs, Addresses: []netip.Addr{address("192.0.2.20")}, Status: 101}
 	expect(w.See(seenTogether(attic())), "appeared attic ready 192.0.2.20;")
 	expect(w.See(seenTogether(attic(), web)), "")
-	expect(w.Over(), "")
+	expect(w.Over(seenTogether(attic(), web)), "")
 	expect(w.See(seenTogether(web)), "") // the next search knows less at first
-	expect(w.Over(), "")
+	expect(w.Over(seenTogether(web)), "")
 	lost := attic()
 	lost.Name, lost.Status, lost.From = "DiskStation", 4, address("192.0.2.57")
 	lost.Addresses = []netip.Addr{lost.From}
@@ -41,10 +42,51 @@ func TestWatch(t *testing.T) {
 	if n := len(w.Devices()); n != 2 {
 		t.Errorf("%d devices", n)
 	}
-	expect(w.Over(), "")
+	expect(w.Over(seenTogether(lost, cellar())), "")
 	expect(w.See(seenTogether(cellar())), "")
-	expect(w.Over(), "")
-	expect(w.Over(), "gone DiskStation configuration_lost 192.0.2.57;was ready 192.0.2.20;")
+	expect(w.Over(seenTogether(cellar())), "")
+	expect(w.Over(nil), "gone DiskStation configuration_lost 192.0.2.57;was ready 192.0.2.20;")
+}
+
+// --watch shows a verdict once the key was asked for, keeps it while the next
+// search goes on, and never lends it to another address or another key (X9).
+func TestWatchVerifies(t *testing.T) {
+	var w Watch
+	verdict := func() Verified { return w.Devices()[0].Verified }
+	verified := func(v Verified, s ...Sighting) []Device {
+		d := seenTogether(s...)
+		d[0].Verified = v
+		return d
+	}
+	if got := w.See(seenTogether(cellar())); len(got) != 1 || got[0].Verified != VerifiedUnknown {
+		t.Fatalf("%+v", got)
+	}
+	if got := w.Over(verified(VerifiedMatch, cellar())); len(got) != 1 || got[0].Kind != "verified" || got[0].Verified != VerifiedMatch {
+		t.Fatalf("%+v", got)
+	}
+	if got := w.See(seenTogether(cellar())); len(got) != 0 || verdict() != VerifiedMatch {
+		t.Errorf("in the next search: %+v, %s", got, verdict())
+	}
+	more := cellar()
+	more.Addresses = append(more.Addresses, address("192.0.2.99"))
+	if w.See(seenTogether(more)); slices.Contains(w.Devices()[0].Addresses, address("192.0.2.99")) {
+		t.Error("an address where no key was proved stands beside match")
+	}
+	if got := w.Over(verified(VerifiedMismatch, cellar())); len(got) != 1 || got[0].Verified != VerifiedMismatch {
+		t.Errorf("another key: %+v", got)
+	}
+	w.Over(verified(VerifiedMatch, cellar()))
+	moved := cellar()
+	moved.From, moved.Addresses = address("192.0.2.66"), []netip.Addr{address("192.0.2.66")}
+	if w.See(seenTogether(moved)); verdict() != VerifiedUnknown {
+		t.Errorf("at another address: %s", verdict())
+	}
+	w.Over(verified(VerifiedMatch, moved))
+	other := moved
+	other.KeyID = "another"
+	if w.See(seenTogether(other)); verdict() != VerifiedUnknown {
+		t.Errorf("with another key id: %s", verdict())
+	}
 }
 
 // F7: what is typed from a label, in whatever notation.
