@@ -308,3 +308,43 @@ func advertise(t *testing.T, i announce.Instance) {
 		t.Fatal(err)
 	}
 }
+
+// SSDP by IPv6: a device that answers on its link alone is found (F2).
+func TestSSDPOverIPv6(t *testing.T) {
+	isolated(t, nil, func(t *testing.T) {
+		c := lan(t)
+		var conn *net.UDPConn
+		var err error
+		c.space.Do(func() {
+			var i *net.Interface
+			if i, err = net.InterfaceByName("lan0"); err == nil {
+				conn, err = net.ListenMulticastUDP("udp6", i, &net.UDPAddr{IP: net.ParseIP(ssdp.GroupLink), Port: ssdp.Port})
+			}
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		answer := ssdp.Message{Headers: []ssdp.Header{
+			{Name: "ST", Value: ssdp.TargetRoot}, {Name: "SERVER", Value: "Synology/DSM/192.0.2.20"},
+			{Name: "USN", Value: "uuid:73796E6F-6473-6D00-0000-001132aabbcc::upnp:rootdevice"},
+		}}.Append(nil)
+		each(conn, func(b []byte, who *net.UDPAddr) {
+			if ssdp.IsSearch(b, ssdp.TargetRoot) {
+				_, _ = conn.WriteTo(answer, who)
+			}
+		})
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		var found []discover.Device
+		_, _ = discover.Find(ctx, []discover.Source{discover.NewSSDP()}, discover.Options{Changed: func(d []discover.Device) {
+			if len(d) > 0 {
+				found = d
+				cancel()
+			}
+		}})
+		if len(found) != 1 || found[0].MACs[0] != "00:11:32:aa:bb:cc" || !found[0].Addresses[0].IsLinkLocalUnicast() {
+			t.Errorf("%+v", found)
+		}
+	})
+}

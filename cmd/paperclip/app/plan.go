@@ -64,6 +64,7 @@ func (a *app) runPlan(ctx context.Context, o planOptions, target string) error {
 	if err != nil {
 		return err
 	}
+	fmt.Fprintln(a.people(o.json), "This is the plan for "+virtual.Identity().Label()+".")
 	if o.json {
 		return a.print(p)
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/paperclip-nas/paperclip/internal/domain/catalog"
+	"github.com/paperclip-nas/paperclip/internal/domain/nas"
 	"github.com/paperclip-nas/paperclip/internal/owner/keys"
 	"github.com/paperclip-nas/paperclip/internal/protocol/receipt"
 	"github.com/paperclip-nas/paperclip/internal/x/printable"
@@ -33,6 +34,7 @@ type checked struct {
 	Valid     bool              `json:"valid"`
 	KeyID     string            `json:"key_id"`
 	Known     keys.Verdict      `json:"known"` // whether this computer remembers that key
+	MACs      []string          `json:"macs"`  // of the label, as this computer remembers them; empty where it does not
 	Statement receipt.Statement `json:"statement"`
 }
 
@@ -57,7 +59,11 @@ func (a *app) runVerify(file string, asJSON bool) error {
 	if err != nil {
 		return catalog.New("receipt_invalid", err.Error()).Because(err)
 	}
-	c := checked{Valid: true, KeyID: keyID, Known: a.known(s), Statement: s}
+	c := checked{Valid: true, KeyID: keyID, MACs: []string{}, Statement: s}
+	var met keys.Device
+	if met, c.Known = a.known(s); len(met.MACs) > 0 {
+		c.MACs = met.MACs
+	}
 	if asJSON {
 		return a.print(c)
 	}
@@ -68,7 +74,7 @@ func (a *app) runVerify(file string, asJSON bool) error {
 // known compares the receipt's key with what this computer remembers, of real
 // NAS and of the lab's. Not being able to is no reason to call a valid receipt
 // invalid.
-func (a *app) known(s receipt.Statement) keys.Verdict {
+func (a *app) known(s receipt.Statement) (keys.Device, keys.Verdict) {
 	verdict := keys.Unknown
 	homes := []string{filepath.Join(a.labHome(""), "owner")}
 	if home, err := a.home(); err == nil {
@@ -79,14 +85,14 @@ func (a *app) known(s receipt.Statement) keys.Verdict {
 		if err != nil {
 			continue
 		}
-		if _, ok := k.Lookup(s.Device.PublicKey); ok {
-			return keys.Match
+		if d, ok := k.Lookup(s.Device.PublicKey); ok {
+			return d, keys.Match
 		}
 		if v := k.Judge(s.Device.PublicKey, keys.Hints{Name: s.Device.Name}); v != keys.Unknown {
 			verdict = v
 		}
 	}
-	return verdict
+	return keys.Device{}, verdict
 }
 
 func (a *app) showReceipt(c checked) {
@@ -95,7 +101,7 @@ func (a *app) showReceipt(c checked) {
 		fmt.Fprintln(a.env.Stdout, printable.Clean(fmt.Sprintf(format, args...)))
 	}
 	say("This receipt is valid: it is as the NAS signed it.")
-	say("NAS            %s, key %s (%s)", s.Device.Name, c.KeyID, map[keys.Verdict]string{
+	say("NAS            %s, key %s (%s)", nas.Identity{Name: s.Device.Name, MACs: c.MACs}.Label(), c.KeyID, map[keys.Verdict]string{
 		keys.Match: "remembered here", keys.Mismatch: "NOT the key remembered for this name", keys.Unknown: "not remembered here",
 	}[c.Known])
 	say("What           %s reset, %s, of %s: %s", s.Mode, s.Scope, s.Administrator, s.Result)

@@ -26,6 +26,27 @@ type Identity struct {
 	OS     string   `json:"os,omitempty"`
 }
 
+// Label names the NAS by what is printed on its label, the serial number and a
+// MAC address as far as they are known: so that a person can see which box is
+// meant (F7).
+func (i Identity) Label() string {
+	var marks []string
+	if i.Serial != "" {
+		marks = append(marks, "serial "+i.Serial)
+	}
+	if len(i.MACs) > 0 {
+		marks = append(marks, "MAC "+i.MACs[0])
+	}
+	what := strings.TrimSpace(i.Vendor + " " + i.Model)
+	if i.Name != "" && what != "" {
+		what = ", " + what
+	}
+	if len(marks) == 0 {
+		return i.Name + what
+	}
+	return i.Name + what + " (" + strings.Join(marks, ", ") + ")"
+}
+
 // NormalMAC writes a MAC address as this program stores it, lower case with
 // colons, from any usual notation ("AA-BB…", "aabb.ccdd.eeff", "AABBCC…").
 // ok is false when s is not a 48-bit MAC address.

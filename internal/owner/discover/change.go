@@ -84,20 +84,4 @@ func plain(s string) string {
 
 // Label is how a device is named wherever something is done with it: by what is
 // on its label.
-func (d Device) Label() string {
-	var marks []string
-	if d.Serial != "" {
-		marks = append(marks, "serial "+d.Serial)
-	}
-	if len(d.MACs) > 0 {
-		marks = append(marks, "MAC "+d.MACs[0])
-	}
-	name := strings.TrimSpace(d.Vendor + " " + d.Model)
-	if d.Name != "" {
-		name = strings.TrimSpace(d.Name + ", " + name)
-	}
-	if len(marks) == 0 {
-		return name
-	}
-	return name + " (" + strings.Join(marks, ", ") + ")"
-}
+func (d Device) Label() string { return d.Identity().Label() }

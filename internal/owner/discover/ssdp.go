@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"golang.org/x/net/ipv4"
+	"golang.org/x/net/ipv6"
 
 	"github.com/paperclip-nas/paperclip/internal/domain/catalog"
 	"github.com/paperclip-nas/paperclip/internal/domain/nas"
@@ -47,6 +48,16 @@ func (s *SSDP) Find(ctx context.Context, out chan<- Sighting) error {
 		return err
 	}
 	p := ipv4.NewPacketConn(conn)
+	conns := []net.PacketConn{conn}
+	var p6 *ipv6.PacketConn
+	if len(s.targets) == 0 {
+		conns = append(conns, overhear(ssdpGroup(), ssdp.Port)...)
+		if v6, err := lc.ListenPacket(ctx, "udp6", "[::]:0"); err == nil {
+			p6 = ipv6.NewPacketConn(v6)
+			_ = p6.SetMulticastHopLimit(2)
+			conns = append(conns, v6)
+		}
+	}
 	query := ssdp.Search(ssdp.TargetRoot, 1)
 	waiting := expect(s.targets)
 	send := func(round int) error {
@@ -56,13 +67,9 @@ func (s *SSDP) Find(ctx context.Context, out chan<- Sighting) error {
 				s.count(conn.WriteTo(query, net.UDPAddrFromAddrPort(t)))
 			}
 		case round < ssdpRounds:
-			return s.multicast(p, query)
+			return s.multicast(p, p6, round)
 		}
 		return nil
-	}
-	conns := []net.PacketConn{conn}
-	if len(s.targets) == 0 {
-		conns = append(conns, overhear(ssdpGroup(), ssdp.Port)...)
 	}
 	var reading sync.WaitGroup
 	defer reading.Wait()
@@ -104,16 +111,27 @@ func ssdpPause(round int) time.Duration { return time.Second << min(round, 3) }
 
 func ssdpGroup() netip.Addr { return netip.AddrFrom4([4]byte{239, 255, 255, 250}) }
 
-// multicast asks on every interface.
-func (s *SSDP) multicast(p *ipv4.PacketConn, b []byte) error {
+// multicast asks on every interface: by IPv4, and by IPv6 those on the link and
+// once those of the site (UPnP Device Architecture 2.0, annex A).
+func (s *SSDP) multicast(p *ipv4.PacketConn, p6 *ipv6.PacketConn, round int) error {
 	all := upInterfaces(net.FlagMulticast)
 	if len(all) == 0 {
 		return errNoNetwork
 	}
 	_ = p.SetMulticastTTL(2) // 1, the default, does for a link as well
+	groups := []string{ssdp.GroupLink, ssdp.GroupSite}
+	if round > 0 {
+		groups = groups[:1]
+	}
 	for _, i := range all {
 		if p.SetMulticastInterface(&i) == nil {
-			s.count(p.WriteTo(b, nil, &net.UDPAddr{IP: ssdpGroup().AsSlice(), Port: ssdp.Port}))
+			s.count(p.WriteTo(ssdp.Search(ssdp.TargetRoot, 1), nil, &net.UDPAddr{IP: ssdpGroup().AsSlice(), Port: ssdp.Port}))
+		}
+		if p6 == nil || p6.SetMulticastInterface(&i) != nil {
+			continue
+		}
+		for _, g := range groups {
+			s.count(p6.WriteTo(ssdp.SearchAt(g, ssdp.TargetRoot, 1), nil, &net.UDPAddr{IP: net.ParseIP(g), Port: ssdp.Port, Zone: i.Name}))
 		}
 	}
 	return nil

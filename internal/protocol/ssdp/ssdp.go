@@ -25,8 +25,14 @@ import (
 	"github.com/paperclip-nas/paperclip/internal/x/printable"
 )
 
-// Port is where devices listen on the group 239.255.255.250.
-const Port = 1900
+// Port is where devices listen, on the group GroupV4, and by IPv6 on those of the
+// link and of the site.
+const (
+	Port      = 1900
+	GroupV4   = "239.255.255.250"
+	GroupLink = "ff02::c"
+	GroupSite = "ff05::c"
+)
 
 // Bounds on what is read.
 const (
@@ -57,8 +63,14 @@ type Message struct {
 
 // Search is the question for devices of that target; they answer within wait
 // seconds, 1 to 5.
-func Search(target string, wait int) []byte {
-	return fmt.Appendf(nil, "M-SEARCH * HTTP/1.1\r\nHOST: 239.255.255.250:1900\r\nMAN: \"ssdp:discover\"\r\nMX: %d\r\nST: %s\r\n\r\n", min(max(wait, 1), 5), target)
+func Search(target string, wait int) []byte { return SearchAt(GroupV4, target, wait) }
+
+// SearchAt is the question as it is sent to that group.
+func SearchAt(group, target string, wait int) []byte {
+	if strings.Contains(group, ":") {
+		group = "[" + group + "]"
+	}
+	return fmt.Appendf(nil, "M-SEARCH * HTTP/1.1\r\nHOST: %s:%d\r\nMAN: \"ssdp:discover\"\r\nMX: %d\r\nST: %s\r\n\r\n", group, Port, min(max(wait, 1), 5), target)
 }
 
 // IsSearch reports whether a device of that target would answer b.
