@@ -326,7 +326,8 @@ func TestSSDPOverIPv6(t *testing.T) {
 		}
 		defer conn.Close()
 		answer := ssdp.Message{Headers: []ssdp.Header{
-			{Name: "ST", Value: ssdp.TargetRoot}, {Name: "SERVER", Value: "Synology/DSM/192.0.2.20"},
+			{Name: "ST", Value: ssdp.TargetRoot},
+			{Name: "SERVER", Value: "Synology/DSM/192.0.2.20"},
 			{Name: "USN", Value: "uuid:73796E6F-6473-6D00-0000-001132aabbcc::upnp:rootdevice"},
 		}}.Append(nil)
 		each(conn, func(b []byte, who *net.UDPAddr) {
