@@ -5,9 +5,10 @@ GO      ?= go
 T       ?= 10s
 N       ?= 10000000
 SHELL   := /bin/bash -o pipefail
+RELEASE := -buildvcs=auto -trimpath -ldflags='-s -w'
 TOOL    := $(GO) tool -modfile=tools/go.mod
 
-.PHONY: help build test race lint fuzz kill crash bench-reset soak-button test-vm test-nspawn mutate test-net bench-find demo cross clean
+.PHONY: help build test race lint fuzz kill crash bench-reset soak-button test-vm test-nspawn mutate test-net bench-find demo dist clean
 
 help:            ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -63,10 +64,16 @@ bench-find:      ## our search beside arp-scan, nmap and avahi-browse, with the 
 demo:            ## locked out and back in, in the lab
 	$(GO) run ./cmd/paperclip rescue --lab --yes
 
-cross:           ## paperclip builds for Linux, macOS and Windows
+dist:            ## what is released: static programs for every system, with checksums, in dist/
+	rm -rf dist && mkdir -p dist
 	for os in linux darwin windows; do for arch in amd64 arm64; do \
-	  CGO_ENABLED=0 GOOS=$$os GOARCH=$$arch $(GO) build -trimpath -o /dev/null ./cmd/paperclip || exit 1; done; done
-	for arch in amd64 arm64 arm; do CGO_ENABLED=0 GOOS=linux GOARCH=$$arch $(GO) build -trimpath -o /dev/null ./cmd/paperclipd || exit 1; done
+	  end=; [ $$os = windows ] && end=.exe; \
+	  CGO_ENABLED=0 GOOS=$$os GOARCH=$$arch $(GO) build $(RELEASE) -o dist/paperclip-$$os-$$arch$$end ./cmd/paperclip || exit 1; done; done
+	for arch in amd64 arm64 arm; do \
+	  CGO_ENABLED=0 GOOS=linux GOARCH=$$arch $(GO) build $(RELEASE) -o dist/paperclipd ./cmd/paperclipd || exit 1; \
+	  tar -C dist --sort=name --owner=0 --group=0 --numeric-owner --mtime=@0 -czf dist/paperclipd-linux-$$arch.tar.gz paperclipd -C .. packaging LICENSE || exit 1; done
+	rm dist/paperclipd
+	cd dist && sha256sum * > SHA256SUMS && sha256sum --check --quiet SHA256SUMS
 
 clean:           ## what was built
 	rm -rf bin dist

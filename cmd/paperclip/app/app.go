@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime/debug"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -74,10 +75,22 @@ Exit status: 0 done, 1 failed, 2 wrong use, 3 not found, 4 refused,
 		Args:          cobra.NoArgs,
 		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
+	root.Version = version()
+	root.SetVersionTemplate("paperclip {{.Version}}\n")
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.AddCommand(a.find(), a.plan(), a.rescue(), a.receipt(), a.model())
 	root.AddCommand(a.later()...)
 	return root
+}
+
+// version is what the build says of itself: a tag, or the commit where there is
+// none.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "(unknown)"
+	}
+	return info.Main.Version + " " + info.GoVersion
 }
 
 // failed says what went wrong and returns the exit status. An error that is no
