@@ -121,7 +121,7 @@ func (m *machine) adapters(cfg config.Config) []setting.Adapter {
 	units := unit.System{FS: m.fs, Runner: m.runner}
 	return []setting.Adapter{
 		m.shadow(cfg),
-		samba.New(samba.Config{Runner: m.runner, Clock: m.clock}),
+		samba.New(samba.Config{Runner: m.runner, Clock: m.clock, Ordinary: m.shadow(cfg).Ordinary}),
 		networkd.New(networkd.Config{FS: m.fs, Runner: m.runner, Virtual: virtual}),
 		ifupdown.New(ifupdown.Config{FS: m.fs, Runner: m.runner, Virtual: virtual}),
 		networkmanager.New(networkmanager.Config{FS: m.fs, Runner: m.runner, Virtual: virtual}),

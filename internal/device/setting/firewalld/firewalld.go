@@ -143,6 +143,10 @@ func (a *Adapter) Verify(ctx context.Context, s reset.Step) error {
 	if err := a.Switch.Verify(ctx, s); err != nil {
 		return err
 	}
+	c, err := a.Change(s)
+	if err != nil || c.Back {
+		return err
+	}
 	left, err := a.left(ctx)
 	if err == nil && len(left) > 0 {
 		err = fmt.Errorf("firewalld is stopped, but its rules are still in force: %s", left[0])

@@ -129,10 +129,11 @@ func (a *Adapter) Read(_ context.Context, s *nas.Settings) error {
 // usable reports whether a password, or none, opens the account.
 func usable(hash string) bool { return !strings.HasPrefix(hash, "!") && !strings.HasPrefix(hash, "*") }
 
-// change is what a step's Data holds: one of the two.
+// change is what a step's Data holds: one of the two; Back is one of a restore.
 type change struct {
 	Shadow *lock `json:"shadow,omitempty"`
 	Samba  *edit `json:"samba,omitempty"`
+	Back   bool  `json:"back,omitempty"`
 }
 
 // lock is the account's field in the shadow file.
@@ -197,7 +198,7 @@ func read(s reset.Step) (change, error) {
 	var c change
 	err := json.Unmarshal(s.Data, &c)
 	shadow := c.Shadow != nil && c.Shadow.From != nil && c.Shadow.To != nil
-	smb := c.Samba != nil && c.Samba.To != nil && slices.Contains([]string{"map to guest", "invalid users"}, c.Samba.Key)
+	smb := c.Samba != nil && (c.Samba.To != nil || c.Back && c.Samba.From != nil) && slices.Contains([]string{"map to guest", "invalid users"}, c.Samba.Key)
 	if err != nil || shadow == smb {
 		return change{}, fmt.Errorf("the step %q is not one of the guests': %w", s.Name, setting.ErrPermanent)
 	}
@@ -276,9 +277,9 @@ func (a *Adapter) Verify(ctx context.Context, s reset.Step) error {
 		return err
 	}
 	if !ownfile.Equal(now, to) {
-		return fmt.Errorf("%s does not shut out guests: %s", e.Path, c.name())
+		return fmt.Errorf("%s does not hold what was written: %s", e.Path, c.name())
 	}
-	if c.Samba == nil {
+	if c.Samba == nil || c.Samba.To == nil { // a default of Samba's is for Samba to say
 		return nil
 	}
 	return a.verifySamba(ctx, *c.Samba)

@@ -21,6 +21,7 @@ import (
 	"strings"
 
 	"github.com/paperclip-nas/paperclip/internal/device/setting"
+	"github.com/paperclip-nas/paperclip/internal/device/setting/saved"
 	"github.com/paperclip-nas/paperclip/internal/device/setting/unit"
 	"github.com/paperclip-nas/paperclip/internal/domain/nas"
 	"github.com/paperclip-nas/paperclip/internal/domain/reset"
@@ -209,4 +210,31 @@ func (a *Adapter) Verify(ctx context.Context, s reset.Step) error {
 		return err
 	}
 	return a.System.Verify(ctx, ID, c)
+}
+
+// Save is the sockets for other hosts.
+func (a *Adapter) Save(ctx context.Context) (json.RawMessage, error) {
+	return a.SaveUnits(ctx, ID, sockets()...)
+}
+
+func sockets() []string {
+	var all []string
+	for _, d := range doors() {
+		all = append(all, d.socket)
+	}
+	return all
+}
+
+// PrepareRestore gives one step for each socket that is not as it was saved.
+func (a *Adapter) PrepareRestore(ctx context.Context, raw json.RawMessage) ([]reset.Step, error) {
+	changes, err := a.RestoreUnits(ctx, ID, raw, sockets()...)
+	var steps []reset.Step
+	for _, c := range changes {
+		step, err := saved.Step(a, "libvirt for other hosts: "+c.Unit, c)
+		if err != nil {
+			return nil, err
+		}
+		steps = append(steps, step)
+	}
+	return steps, err
 }

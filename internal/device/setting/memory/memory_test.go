@@ -3,6 +3,7 @@ package memory_test
 import (
 	"crypto/rand"
 	"encoding/json"
+	"fmt"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -56,9 +57,8 @@ func TestContract(t *testing.T) {
 			continue // no adapter: no claim reaches it yet
 		}
 		t.Run(string(e), func(t *testing.T) {
-			var root string // of the system built last
-			build := func(t testing.TB) settingtest.System {
-				root = t.TempDir()
+			settingtest.Run(t, func(t testing.TB) settingtest.System {
+				root := t.TempDir()
 				hash, err := memory.Hash(rand.Reader, access.NewSecret("what anna forgot"))
 				if err != nil {
 					t.Fatal(err)
@@ -95,31 +95,21 @@ func TestContract(t *testing.T) {
 						return again.Adapters()[i]
 					},
 				}
+				if e == nas.E1 { // of accounts, a snapshot holds those of people who are no administrators
+					system.Change = func(t testing.TB, n int) {
+						store, err := memory.Open(opfs.OS(nil), file(root))
+						if err == nil {
+							err = store.SetPassword("ben", access.NewSecret(fmt.Sprint("what ben will forget ", n)))
+						}
+						if err != nil {
+							t.Fatal(err)
+						}
+					}
+				}
 				if e == nas.E2 {
 					system.Meddle = nil // on and off is all there is
 				}
 				return system
-			}
-			settingtest.Run(t, build)
-			t.Run("Keep", func(t *testing.T) {
-				settingtest.Keep(t, func(t testing.TB) settingtest.System {
-					system := build(t)
-					if e == nas.E1 { // of accounts, a snapshot holds those of people who are no administrators
-						set := func(password string) func(testing.TB) {
-							return func(t testing.TB) {
-								store, err := memory.Open(opfs.OS(nil), file(root))
-								if err == nil {
-									err = store.SetPassword("ben", access.NewSecret(password))
-								}
-								if err != nil {
-									t.Fatal(err)
-								}
-							}
-						}
-						system.Change, system.Meddle = set("what ben will forget"), set("what somebody else set")
-					}
-					return system
-				})
 			})
 		})
 	}

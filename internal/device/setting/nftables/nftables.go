@@ -94,9 +94,13 @@ func (a *Adapter) nft(ctx context.Context, op string, args ...string) (opfs.Outp
 }
 
 // Verify reads back from systemd, and from the kernel that it has none of the
-// tables that the file makes.
+// tables that the file makes; or all of them, where they are back in force.
 func (a *Adapter) Verify(ctx context.Context, s reset.Step) error {
 	if err := a.Switch.Verify(ctx, s); err != nil {
+		return err
+	}
+	c, err := a.Change(s)
+	if err != nil {
 		return err
 	}
 	r, err := a.ruleset()
@@ -110,10 +114,18 @@ func (a *Adapter) Verify(ctx context.Context, s reset.Step) error {
 	if out.ExitCode != 0 {
 		return fmt.Errorf("nft list tables ended with status %d: %.200s", out.ExitCode, out.Stderr)
 	}
+	var loaded []string
 	for line := range strings.Lines(string(out.Stdout)) {
-		name, is := strings.CutPrefix(strings.TrimSpace(line), "table ")
-		if is && slices.Contains(r.tables, name) {
+		if name, is := strings.CutPrefix(strings.TrimSpace(line), "table "); is {
+			loaded = append(loaded, name)
+		}
+	}
+	for _, name := range r.tables {
+		switch there := slices.Contains(loaded, name); {
+		case there && !c.Back:
 			return fmt.Errorf("the rules of table %s are still in force", name)
+		case !there && c.Back && c.Active:
+			return fmt.Errorf("the rules of table %s are not in force again", name)
 		}
 	}
 	return nil

@@ -137,6 +137,7 @@ func (a *Adapter) Read(_ context.Context, s *nas.Settings) error {
 type change struct {
 	From ownfile.Content `json:"from"`
 	To   ownfile.Content `json:"to"`
+	Back bool            `json:"back,omitempty"`
 }
 
 // Prepare goes back to the defaults, where something else holds.
@@ -152,7 +153,7 @@ func (a *Adapter) Prepare(_ context.Context, r setting.Request) ([]reset.Step, e
 	if err != nil {
 		return nil, err
 	}
-	data, err := json.Marshal(change{now, ownfile.Text(Format(nas.DefaultPorts()))})
+	data, err := json.Marshal(change{From: now, To: ownfile.Text(Format(nas.DefaultPorts()))})
 	if err != nil {
 		return nil, err
 	}
@@ -161,7 +162,7 @@ func (a *Adapter) Prepare(_ context.Context, r setting.Request) ([]reset.Step, e
 
 func read(s reset.Step) (change, error) {
 	var c change
-	if err := json.Unmarshal(s.Data, &c); err != nil || c.To == nil {
+	if err := json.Unmarshal(s.Data, &c); err != nil || c.To == nil && !c.Back {
 		return change{}, fmt.Errorf("the step %q is not one of the management ports': %w", s.Name, setting.ErrPermanent)
 	}
 	return c, nil
@@ -205,7 +206,7 @@ func (a *Adapter) Verify(_ context.Context, s reset.Step) error {
 		return err
 	}
 	if !ownfile.Equal(now, c.To) {
-		return fmt.Errorf("%s does not hold the default ports", Path)
+		return fmt.Errorf("%s does not hold the ports that were written", Path)
 	}
 	return nil
 }

@@ -126,7 +126,16 @@ func (a *Adapter) Read(_ context.Context, s *nas.Settings) error {
 // change is what a step's Data holds.
 type change struct {
 	Name   string `json:"name"`
-	Dialed bool   `json:"dialed"` // pppd ran for it
+	Dialed bool   `json:"dialed"` // pppd runs for it while it is on
+	Back   bool   `json:"back,omitempty"`
+}
+
+// sides are the line before and after.
+func (c change) sides() (from, to ownfile.Content) {
+	if c.Back {
+		return ownfile.Text(line), nil
+	}
+	return nil, ownfile.Text(line)
 }
 
 func file(name string) entry.Entry {
@@ -151,7 +160,7 @@ func (a *Adapter) Prepare(_ context.Context, r setting.Request) ([]reset.Step, e
 		if err != nil {
 			return nil, err
 		}
-		data, err := json.Marshal(change{c.name, dialed})
+		data, err := json.Marshal(change{Name: c.name, Dialed: dialed})
 		if err != nil {
 			return nil, err
 		}
@@ -193,22 +202,24 @@ func read(s reset.Step) (change, error) {
 	return c, nil
 }
 
-// Persist puts the line in.
+// Persist puts the line in, or takes it out.
 func (a *Adapter) Persist(_ context.Context, s reset.Step) error {
 	c, err := read(s)
 	if err != nil {
 		return err
 	}
-	return file(c.Name).Move(a.fsys, ID+".persist", nil, ownfile.Text(line))
+	from, to := c.sides()
+	return file(c.Name).Move(a.fsys, ID+".persist", from, to)
 }
 
-// Undo takes the line out.
+// Undo goes back.
 func (a *Adapter) Undo(_ context.Context, s reset.Step) error {
 	c, err := read(s)
 	if err != nil {
 		return err
 	}
-	return file(c.Name).Move(a.fsys, ID+".undo", ownfile.Text(line), nil)
+	from, to := c.sides()
+	return file(c.Name).Move(a.fsys, ID+".undo", to, from)
 }
 
 // Activate hangs up, or dials again where pppd ran before. It is dialled
@@ -243,7 +254,8 @@ func (a *Adapter) run(ctx context.Context, op, program string, args ...string) e
 	return err
 }
 
-// Verify reads back the file, and that no pppd runs for it.
+// Verify reads back the file, and whether pppd runs for it. One that was dialled
+// again may have ended: there may be no line.
 func (a *Adapter) Verify(_ context.Context, s reset.Step) error {
 	c, err := read(s)
 	if err != nil {
@@ -253,8 +265,11 @@ func (a *Adapter) Verify(_ context.Context, s reset.Step) error {
 	if err != nil {
 		return err
 	}
-	if !ownfile.Equal(now, ownfile.Text(line)) {
-		return fmt.Errorf("the connection %s may still be dialled", c.Name)
+	if _, to := c.sides(); !ownfile.Equal(now, to) {
+		return fmt.Errorf("the file of the connection %s does not hold what was written", c.Name)
+	}
+	if c.Back {
+		return nil
 	}
 	dialed, err := a.dialed(c.Name)
 	if err == nil && dialed {

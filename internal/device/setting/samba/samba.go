@@ -55,6 +55,7 @@ const (
 	exitDone    = 0
 	exitThird   = 3
 	exitMissing = 4
+	exitNoTool  = 5
 )
 
 // Config is what an Adapter is built from. Runner and Clock are required; the
@@ -65,6 +66,9 @@ type Config struct {
 	ConfigFile string // "/etc/samba/smb.conf" when empty
 	Pdbedit    string // "pdbedit" when empty
 	Python     string // "/usr/bin/python3" when empty: the one that has the bindings
+	// Ordinary tells the accounts of people who are no administrators: those
+	// that a snapshot holds. Nil: it holds none.
+	Ordinary func(context.Context) (func(name string) bool, error)
 }
 
 // Adapter is Samba's account database.
@@ -96,16 +100,11 @@ func (a *Adapter) Effects() []nas.Effect { return []nas.Effect{nas.E1} }
 // Detect says whether Samba is here with a database that can be changed.
 func (a *Adapter) Detect(ctx context.Context) (reset.Found, error) {
 	found := reset.Found{What: "Samba's account database"}
-	switch _, err := a.lookUp(ctx, "root"); {
-	case errors.Is(err, opfs.ErrNoCommand):
-		found.Why = "Samba is not installed"
-		return found, nil
-	case err != nil && !errors.Is(err, errNoAccount):
-		found.Why = err.Error()
-		return found, nil
-	}
 	if err := a.probe(ctx); err != nil {
 		found.Why = err.Error()
+		if _, err := a.lookUp(ctx, "root"); errors.Is(err, opfs.ErrNoCommand) {
+			found.Why = "Samba is not installed"
+		}
 		return found, nil
 	}
 	found.Present = true
@@ -215,15 +214,16 @@ func read(s reset.Step) (change, error) {
 
 // request is what the script reads.
 type request struct {
-	Action string `json:"action"`
-	Config string `json:"config"`
-	User   string `json:"user,omitempty"`
-	From   value  `json:"from"`
-	To     value  `json:"to"`
+	Action  string `json:"action"`
+	Config  string `json:"config"`
+	Pdbedit string `json:"pdbedit"`
+	User    string `json:"user,omitempty"`
+	From    value  `json:"from"`
+	To      value  `json:"to"`
 }
 
 func (a *Adapter) run(ctx context.Context, op string, r request) (opfs.Output, error) {
-	r.Config = a.cfg.ConfigFile
+	r.Config, r.Pdbedit = a.cfg.ConfigFile, a.cfg.Pdbedit
 	stdin, err := json.Marshal(r)
 	if err != nil {
 		return opfs.Output{}, err
@@ -249,10 +249,13 @@ func (a *Adapter) set(ctx context.Context, op, user string, from, to value) erro
 	return fmt.Errorf("Samba's database was not changed (status %d)", out.ExitCode)
 }
 
-// probe asks which database Samba uses, which also shows that the bindings are
-// there.
+// probe asks, in one program, which database Samba uses and whether pdbedit is
+// there, which also shows that the bindings are.
 func (a *Adapter) probe(ctx context.Context) error {
 	out, err := a.run(ctx, "samba.detect.bindings", request{Action: "probe"})
+	if err == nil && out.ExitCode == exitNoTool {
+		return fmt.Errorf("Samba's tool pdbedit (Debian: samba-common-bin) is not here: %w", setting.ErrPermanent)
+	}
 	if err != nil || out.ExitCode != exitDone {
 		return fmt.Errorf("Samba's Python bindings (Debian: python3-samba) do not work here: %w", setting.ErrPermanent)
 	}

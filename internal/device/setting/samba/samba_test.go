@@ -2,10 +2,13 @@ package samba_test
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"os/exec"
 	"os/user"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -53,6 +56,7 @@ const database = "anna:1000:XXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXX:5C54B3EE4C8287D5A79
 func TestContract(t *testing.T) {
 	settingtest.Run(t, func(t testing.TB) settingtest.System {
 		cfg, path := fake(t, strings.Replace(database, "DUX ", "UXD ", 1)) // as the stand-in writes flags
+		cfg.Ordinary = ordinary("ben", "cara")
 		return settingtest.System{
 			Adapter: samba.New(cfg),
 			Request: request("anna"),
@@ -66,8 +70,35 @@ func TestContract(t *testing.T) {
 			},
 			Restart: func(testing.TB) setting.Adapter { return samba.New(cfg) },
 			Silent:  true,
+			Change: func(t testing.TB, n int) {
+				text := regexp.MustCompile(`(ben:1001:X+:)[0-9A-F]{32}`).ReplaceAllString(string(stored(path)(t)), fmt.Sprintf("${1}%032X", n))
+				if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			},
 		}
 	})
+}
+
+// ordinary are accounts of people who are no administrators.
+func ordinary(names ...string) func(context.Context) (func(string) bool, error) {
+	return func(context.Context) (func(string) bool, error) {
+		return func(name string) bool { return slices.Contains(names, name) }, nil
+	}
+}
+
+// R6: neither an administrator's password nor a blank one comes from a snapshot.
+func TestASnapshotNeverHoldsAnAdministrator(t *testing.T) {
+	cfg, _ := fake(t, database)
+	cfg.Ordinary = ordinary("ben", "cara")
+	raw, err := samba.New(cfg).Save(t.Context())
+	if err != nil || strings.Contains(string(raw), "anna") || strings.Contains(string(raw), "cara") || !strings.Contains(string(raw), "ben") {
+		t.Errorf("saved %s, %v", raw, err)
+	}
+	forged := strings.Replace(string(raw), `"ben"`, `"anna"`, 1)
+	if steps, err := samba.New(cfg).PrepareRestore(t.Context(), []byte(forged)); err != nil || len(steps) != 0 {
+		t.Errorf("anna's would be replaced: %v, %v", steps, err)
+	}
 }
 
 func stored(path string) func(testing.TB) []byte {
@@ -206,6 +237,7 @@ func installed(t testing.TB) (cfg samba.Config, list func(testing.TB, string) []
 func TestContractWithSambaItself(t *testing.T) {
 	settingtest.Run(t, func(t testing.TB) settingtest.System {
 		cfg, list := installed(t)
+		cfg.Ordinary = ordinary("daemon")
 		return settingtest.System{
 			Adapter: samba.New(cfg),
 			Request: request("root"),
@@ -219,6 +251,13 @@ func TestContractWithSambaItself(t *testing.T) {
 				}
 			},
 			Silent: true,
+			Change: func(t testing.TB, n int) {
+				c := exec.Command("smbpasswd", "-c", cfg.ConfigFile, "-s", "daemon")
+				c.Stdin = strings.NewReader(fmt.Sprintf("other %d\nother %[1]d\n", n))
+				if out, err := c.CombinedOutput(); err != nil {
+					t.Fatalf("%v: %s", err, out)
+				}
+			},
 		}
 	})
 }

@@ -1,6 +1,6 @@
 # Run by package samba as "python3 -I -c", with the request on standard input.
 # It answers by its exit status: 0 done (or nothing to do), 3 the stored hash is
-# neither the recorded old one nor the new one, 4 no such account.
+# neither the recorded old one nor the new one, 4 no such account, 5 no pdbedit.
 import json
 import os
 import sys
@@ -14,6 +14,9 @@ context = param.get_context()
 context.load(request["config"])
 backend = context.get("passdb backend")
 if request["action"] == "probe":
+    places = [os.path.join(place, request["pdbedit"]) for place in ("/usr/sbin", "/usr/bin", "/sbin", "/bin")]
+    if not any(os.access(place, os.X_OK) for place in places):
+        sys.exit(5)
     print(backend)
     sys.exit(0)
 

@@ -12,9 +12,9 @@ import (
 	"github.com/paperclip-nas/paperclip/internal/domain/reset"
 )
 
-// Keep runs the contract of a setting.Keeper (R6): what Save gave,
+// keep runs the contract of a setting.Keeper (R6): what Save gave,
 // PrepareRestore brings back, by steps like any other.
-func Keep(t *testing.T, build func(testing.TB) System) {
+func keep(t *testing.T, build func(testing.TB) System) {
 	t.Run("SaveHasNoSideEffect", func(t *testing.T) { save(t, build(t)) })
 	t.Run("RestoreOfWhatIsSo", func(t *testing.T) { soAlready(t, build(t)) })
 	t.Run("Restore", func(t *testing.T) { restore(t, build(t)) })
@@ -44,7 +44,7 @@ func saveOf(t testing.TB, s System) json.RawMessage {
 func (s System) change(t testing.TB) {
 	t.Helper()
 	if s.Change != nil {
-		s.Change(t)
+		s.Change(t, 1)
 		return
 	}
 	carryOut(t, s, steps(t, s))
@@ -163,13 +163,17 @@ func restoreAndBack(t *testing.T, s System) {
 
 // A value that somebody sets between plan and restore is theirs.
 func restoreThird(t *testing.T, s System) {
-	if s.Meddle == nil {
+	meddle := s.Meddle
+	if s.Change != nil {
+		meddle = func(t testing.TB) { s.Change(t, 2) }
+	}
+	if meddle == nil {
 		t.Skip("nobody else can write this setting")
 	}
 	then := saveOf(t, s)
 	s.change(t)
 	all := restores(t, s, then)
-	s.Meddle(t)
+	meddle(t)
 	theirs := s.Stored(t)
 	refused := false
 	for _, st := range all {

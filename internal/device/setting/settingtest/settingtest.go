@@ -38,8 +38,9 @@ type System struct {
 	Restart func(testing.TB) setting.Adapter
 	// Silent: Read fills nothing, because another adapter reads that part.
 	Silent bool
-	// Change is what a restore is to take back, for [Keep]; nil is Request.
-	Change func(testing.TB)
+	// Change is what a restore is to take back, for a setting.Keeper: the nth
+	// value that somebody sets, from 1. Nil: what Request does, and Meddle.
+	Change func(t testing.TB, n int)
 }
 
 func (s System) again(t testing.TB) setting.Adapter {
@@ -49,7 +50,8 @@ func (s System) again(t testing.TB) setting.Adapter {
 	return s.Restart(t)
 }
 
-// Run runs the contract. build makes a fresh system for each test.
+// Run runs the contract, that of a setting.Keeper too for an adapter that is
+// one. build makes a fresh system for each test.
 func Run(t *testing.T, build func(testing.TB) System) {
 	t.Run("Detect", func(t *testing.T) { detect(t, build(t)) })
 	t.Run("PrepareHasNoSideEffect", func(t *testing.T) { prepare(t, build(t)) })
@@ -61,6 +63,9 @@ func Run(t *testing.T, build func(testing.TB) System) {
 	t.Run("VerifyIsNotBlind", func(t *testing.T) { verify(t, build(t)) })
 	t.Run("ForeignStep", func(t *testing.T) { foreign(t, build(t)) })
 	t.Run("NoPasswordInStep", func(t *testing.T) { noPassword(t, build(t)) })
+	if _, ok := build(t).Adapter.(setting.Keeper); ok {
+		t.Run("Keep", func(t *testing.T) { keep(t, build) })
+	}
 }
 
 func steps(t testing.TB, s System) []reset.Step {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -126,8 +127,54 @@ func TestContract(t *testing.T) {
 				}
 			},
 			Restart: func(testing.TB) setting.Adapter { return s.adapter(nil) },
+			Change:  func(t testing.TB, n int) { s.set(t, "ben", fmt.Sprintf("!$6$x$theirs%d", n)) },
 		}
 	})
+}
+
+// set replaces a hash, as another program does.
+func (s *system) set(t testing.TB, user, hash string) {
+	t.Helper()
+	line := s.line(t, user)
+	old := strings.Join(line, ":")
+	line[1] = hash
+	if err := os.WriteFile(s.etc("shadow"), []byte(strings.Replace(s.shadow(t), old, strings.Join(line, ":"), 1)), 0o640); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// R6, promise 2: a restore never brings back an administrator's password, root's
+// or a blank one, and makes no account.
+func TestARestoreOpensNothing(t *testing.T) {
+	s := newSystem(t, usual(t))
+	a := s.adapter(nil)
+	raw, err := a.Save(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, admin := range []string{"root", "anna", "cara", "dirk"} {
+		if strings.Contains(string(raw), `"`+admin+`"`) {
+			t.Errorf("%s's line is in the snapshot: %s", admin, raw)
+		}
+		forged := strings.Replace(string(raw), `"ben"`, `"`+admin+`"`, 1)
+		if steps, err := a.PrepareRestore(t.Context(), []byte(forged)); err != nil || len(steps) != 0 {
+			t.Errorf("%s's would be replaced: %v, %v", admin, steps, err)
+		}
+	}
+	hash := s.line(t, "ben")[1]
+	for name, to := range map[string]string{
+		"nobody known": strings.Replace(string(raw), `"ben"`, `"ghost"`, 1), "a blank one": strings.Replace(string(raw), hash, "", 1),
+	} {
+		if steps, err := a.PrepareRestore(t.Context(), []byte(to)); err != nil || len(steps) != 0 {
+			t.Errorf("%s: %v, %v", name, steps, err)
+		}
+	}
+	for _, bad := range []string{"x:0:0", "x\nroot::1:", "x y", "\u0000"} {
+		to := strings.Replace(string(raw), hash, bad, 1)
+		if steps, err := a.PrepareRestore(t.Context(), []byte(to)); !errors.Is(err, setting.ErrSaved) || len(steps) != 0 {
+			t.Errorf("%q as a hash: %v, %v", bad, steps, err)
+		}
+	}
 }
 
 // E1, promise 2: the new password opens, the old does not, nobody else is touched.

@@ -101,7 +101,8 @@ func (a *Adapter) rules() int {
 type change struct {
 	From   ownfile.Content `json:"from"`
 	To     ownfile.Content `json:"to"`
-	Active bool            `json:"active"` // its rules were in force
+	Active bool            `json:"active"` // its rules are in force while it is on
+	Back   bool            `json:"back,omitempty"`
 }
 
 // Prepare gives the one step, where ufw is on.
@@ -130,7 +131,8 @@ func (a *Adapter) Prepare(ctx context.Context, r setting.Request) ([]reset.Step,
 
 func read(s reset.Step) (change, error) {
 	var c change
-	if err := json.Unmarshal(s.Data, &c); err != nil || yes(c.To) || c.From == nil && !c.Active {
+	err := json.Unmarshal(s.Data, &c)
+	if err != nil || !c.Back && (yes(c.To) || c.From == nil && !c.Active) || c.Back && (c.From == nil || c.To == nil) {
 		return change{}, fmt.Errorf("the step %q is not one of ufw's: %w", s.Name, setting.ErrPermanent)
 	}
 	return c, nil
@@ -201,7 +203,7 @@ func (a *Adapter) active(ctx context.Context, op string) (bool, error) {
 	return false, fmt.Errorf("ufw status ended with status %d: %.200s", out.ExitCode, out.Stderr)
 }
 
-// Verify reads back the entry, and from ufw that no rules are in force.
+// Verify reads back the entry, and from ufw whether its rules are in force.
 func (a *Adapter) Verify(ctx context.Context, s reset.Step) error {
 	c, err := read(s)
 	if err != nil {
@@ -212,11 +214,16 @@ func (a *Adapter) Verify(ctx context.Context, s reset.Step) error {
 		return err
 	}
 	if !ownfile.Equal(value, c.To) {
-		return fmt.Errorf("%s does not say that ufw is off", Configuration)
+		return fmt.Errorf("%s does not hold what was written", Configuration)
 	}
 	active, err := a.active(ctx, ID+".verify.status")
-	if err == nil && active {
-		err = errors.New("the rules of ufw are still in force")
+	switch {
+	case err != nil:
+		return err
+	case active && !yes(c.To):
+		return errors.New("the rules of ufw are still in force")
+	case !active && yes(c.To) && c.Active:
+		return errors.New("the rules of ufw are not in force again")
 	}
-	return err
+	return nil
 }

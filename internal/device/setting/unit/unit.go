@@ -105,11 +105,21 @@ func (s System) Do(ctx context.Context, op string, args ...string) error {
 	return nil
 }
 
-// Change is one unit going off: what a step holds of it.
+// Change is one unit going off, or with Back one that is off going on again:
+// what a step holds of it.
 type Change struct {
 	Unit   string          `json:"unit"`
-	From   ownfile.Content `json:"from"`   // what stood in the place of the mask: normally no file
-	Active bool            `json:"active"` // it ran
+	From   ownfile.Content `json:"from"`   // what stands in the place of the mask while it is on: normally no file
+	Active bool            `json:"active"` // it runs while it is on
+	Back   bool            `json:"back,omitempty"`
+}
+
+// sides are what stands in the place of the mask before and after.
+func (c Change) sides() (from, to ownfile.Content) {
+	if c.Back {
+		return mask, c.From
+	}
+	return c.From, mask
 }
 
 var mask = ownfile.Text("")
@@ -133,7 +143,7 @@ func (s System) Off(ctx context.Context, id, name string) (*Change, error) {
 			return nil, fmt.Errorf("%s cannot be masked: %w: %w", name, setting.ErrPermanent, err)
 		}
 	}
-	return &Change{name, now, st.Active}, nil
+	return &Change{Unit: name, From: now, Active: st.Active}, nil
 }
 
 // Valid reports whether c could have come from Off.
@@ -141,14 +151,17 @@ func (c Change) Valid() bool {
 	return c.Unit != "" && path.Base(c.Unit) == c.Unit && strings.Contains(c.Unit, ".")
 }
 
-// Persist writes the mask.
+// Persist writes the mask, or takes it away.
 func (s System) Persist(id string, c Change) error {
-	return ownfile.Move(s.FS, id+".persist", File(c.Unit), c.From, mask)
+	from, to := c.sides()
+	return ownfile.Move(s.FS, id+".persist", File(c.Unit), from, to)
 }
 
-// Undo removes the mask, or puts back what was in its place.
+// Undo goes back: what was in the place of the mask stands there again, or the
+// mask does.
 func (s System) Undo(id string, c Change) error {
-	return ownfile.Move(s.FS, id+".undo", File(c.Unit), mask, c.From)
+	from, to := c.sides()
+	return ownfile.Move(s.FS, id+".undo", File(c.Unit), to, from)
 }
 
 // Masked reports whether the mask is on disk.
@@ -186,21 +199,71 @@ func (s System) Activate(ctx context.Context, id string, c Change) error {
 }
 
 // Verify reads back the mask, and from systemd that the unit neither runs nor
-// could be started.
+// could be started; or that it is on again.
 func (s System) Verify(ctx context.Context, id string, c Change) error {
-	off, err := s.Masked(c)
+	now, err := ownfile.Read(s.FS, File(c.Unit))
 	if err != nil {
 		return err
 	}
-	if !off {
-		return fmt.Errorf("%s is not masked", c.Unit)
+	if _, to := c.sides(); !ownfile.Equal(now, to) {
+		return fmt.Errorf("%s does not hold what was written", File(c.Unit))
 	}
 	st, err := s.State(ctx, id+".verify.show", c.Unit)
-	if err != nil {
+	switch {
+	case err != nil:
 		return err
-	}
-	if st.Active || !st.Masked {
+	case !c.Back && (st.Active || !st.Masked):
 		return fmt.Errorf("%s is masked, but systemd still runs it or would start it", c.Unit)
+	case c.Back && (st.Masked || c.Active && !st.Active):
+		return fmt.Errorf("%s is not on again", c.Unit)
 	}
 	return nil
 }
+
+// Kept is what a snapshot holds of a unit (R6).
+type Kept struct {
+	Unit   string          `json:"unit"`
+	File   ownfile.Content `json:"file"`   // what stands in the place of the mask, the mask among it
+	Active bool            `json:"active"` // it ran
+}
+
+// Kept is the unit as it is now; nil where there is none.
+func (s System) Kept(ctx context.Context, id, name string) (*Kept, error) {
+	st, err := s.State(ctx, id+".save.show", name)
+	if err != nil || !st.Installed {
+		return nil, err
+	}
+	now, err := ownfile.Read(s.FS, File(name))
+	return &Kept{name, now, st.Active && !masks(now)}, err
+}
+
+// Restore works out the change to what was saved: nil where it is so. A unit's
+// own file that is neither the mask nor was replaced by it stays as it is.
+func (s System) Restore(ctx context.Context, id string, k Kept) (*Change, error) {
+	st, err := s.State(ctx, id+".restore.show", k.Unit)
+	if err != nil {
+		return nil, err
+	}
+	if !st.Installed {
+		return nil, fmt.Errorf("%w: %s is not installed here", setting.ErrSaved, k.Unit)
+	}
+	now, err := ownfile.Read(s.FS, File(k.Unit))
+	if err != nil {
+		return nil, err
+	}
+	var c *Change
+	switch {
+	case masks(k.File) && !masks(now):
+		c = &Change{Unit: k.Unit, From: now, Active: st.Active}
+	case !masks(k.File) && masks(now):
+		c = &Change{Unit: k.Unit, From: k.File, Active: k.Active, Back: true}
+	default:
+		return nil, nil
+	}
+	if err := atomicfile.Check(s.FS, File(k.Unit)); err != nil && !masks(now) {
+		return nil, fmt.Errorf("%s cannot be changed: %w: %w", k.Unit, setting.ErrPermanent, err)
+	}
+	return c, nil
+}
+
+func masks(c ownfile.Content) bool { return ownfile.Equal(c, mask) }

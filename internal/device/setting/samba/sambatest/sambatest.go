@@ -47,6 +47,10 @@ func pdbedit(fsys opfs.FS, config, user string, stdout, stderr io.Writer) int {
 		fmt.Fprintln(stderr, err)
 		return 1
 	}
+	if user == "-w" { // all of them
+		fmt.Fprintln(stdout, strings.Join(lines, "\n"))
+		return 0
+	}
 	for _, l := range lines {
 		if strings.HasPrefix(l, user+":") {
 			fmt.Fprintln(stdout, l)
@@ -66,14 +70,17 @@ type value struct {
 
 func python(fsys opfs.FS, op string, stdin io.Reader, stdout, stderr io.Writer) int {
 	var r struct {
-		Action, Config, User string
-		From, To             value
+		Action, Config, Pdbedit, User string
+		From, To                      value
 	}
 	if err := json.NewDecoder(stdin).Decode(&r); err != nil {
 		fmt.Fprintln(stderr, err)
 		return 1
 	}
 	if r.Action == "probe" {
+		if strings.HasPrefix(r.Pdbedit, "/nonexistent/") {
+			return 5
+		}
 		fmt.Fprintln(stdout, "tdbsam")
 		return 0
 	}
