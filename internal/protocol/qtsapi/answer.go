@@ -107,7 +107,9 @@ func (a LoginAnswer) Answer(withCode bool) triage.Answer {
 }
 
 // Raw is the refusal as the device gave it, safe to show.
-func (a LoginAnswer) Raw() string { return printable.Clean("errorValue " + strconv.Itoa(int(a.ErrorValue))) }
+func (a LoginAnswer) Raw() string {
+	return printable.Clean("errorValue " + strconv.Itoa(int(a.ErrorValue)))
+}
 
 // Code is one row of the table of error values.
 type Code struct {
