@@ -7,6 +7,8 @@ import (
 
 	"github.com/paperclip-nas/paperclip/internal/domain/catalog"
 	"github.com/paperclip-nas/paperclip/internal/owner/keys"
+	"github.com/paperclip-nas/paperclip/internal/protocol/deviceapi"
+	"github.com/paperclip-nas/paperclip/internal/x/printable"
 )
 
 // home is where this computer's memory of NAS is: $PAPERCLIP_HOME, or the
@@ -37,3 +39,13 @@ func (a *app) labHome(flag string) string {
 }
 
 func (a *app) openKeys(home string) (*keys.Store, error) { return keys.Open(a.fsys, home) }
+
+// hostLabel is what this computer is called in a NAS's list of owner keys.
+func hostLabel() string {
+	name, err := os.Hostname()
+	if err != nil {
+		return ""
+	}
+	name = printable.Clean(name)
+	return name[:min(len(name), deviceapi.MaxLabel)]
+}

@@ -86,7 +86,7 @@ func (a *app) runRescue(ctx context.Context, o rescueOptions, args []string) err
 			}
 			return d, nil
 		},
-		FS: a.fsys, Dir: filepath.Join(l.home, "rescues"), Clock: a.clock, Rand: rand.Reader,
+		FS: a.fsys, Dir: filepath.Join(l.home, "rescues"), Clock: a.clock, Rand: rand.Reader, Label: hostLabel(),
 	}
 	if l.rack != nil {
 		cfg.Witness, cfg.Poll, cfg.Again = witness{l.rack}, 100*time.Millisecond, o.lab.command()+" --resume"

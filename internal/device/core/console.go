@@ -36,6 +36,19 @@ func (h console) GiveCodes(ctx context.Context, q corewire.CodesRequest) (corewi
 	})
 }
 
+// ForgetOwner removes an owner key from the list.
+func (h console) ForgetOwner(ctx context.Context, q corewire.ForgetOwnerRequest) (deviceapi.Empty, error) {
+	c := h.core
+	return deviceapi.Empty{}, c.do(ctx, func() error {
+		if err := c.owners.remove(q.ID); err != nil {
+			return err
+		}
+		clear(c.conversations) // whatever that key has begun ends with it
+		c.cfg.Log.Info("an owner key is forgotten", "id", q.ID)
+		return nil
+	})
+}
+
 // console is a handler for root on the device itself.
 type console struct{ handler }
 
@@ -57,7 +70,7 @@ func (h console) Reset(ctx context.Context, q corewire.ResetRequest) (deviceapi.
 	if err := c.judge(s, plan, q.Password); err != nil {
 		return deviceapi.ProgressReply{}, err
 	}
-	t, err := c.accept(ctx, plan, q.Password, false, func() error { return nil })
+	t, err := c.accept(ctx, plan, q.Password, nil, func() error { return nil })
 	if err != nil {
 		return deviceapi.ProgressReply{}, err
 	}

@@ -88,6 +88,7 @@ type Core struct {
 	journal  *journal.Journal
 	attempts attempts
 	codes    *codes
+	owners   *owners
 	signIns  throttle
 
 	calls   chan func()
@@ -95,22 +96,23 @@ type Core struct {
 	done    chan struct{} // closed when Run has returned
 
 	// Below: Run's goroutine only.
-	ctx        context.Context
-	edges      chan panel.Edge // nil without a button
-	recogniser *button.Recogniser
-	claim      *access.Claim
-	claimID    string
-	code       access.Code
-	visits     map[string]*visit
-	leaves     []leaf
-	current    *transaction
-	lingerEnds time.Duration // when a finished claim closes by itself
-	speaker    *speaker
-	network    *networkKeeper
-	interfaces []access.Interface
-	ready      bool
-	watchers   map[chan corewire.State]bool
-	ignored    string // why the last press selected nothing (D8)
+	ctx           context.Context
+	edges         chan panel.Edge // nil without a button
+	recogniser    *button.Recogniser
+	claim         *access.Claim
+	claimID       string
+	code          access.Code
+	visits        map[string]*visit
+	leaves        []leaf
+	conversations map[string]*conversation // with owners
+	current       *transaction
+	lingerEnds    time.Duration // when a finished claim closes by itself
+	speaker       *speaker
+	network       *networkKeeper
+	interfaces    []access.Interface
+	ready         bool
+	watchers      map[chan corewire.State]bool
+	ignored       string // why the last press selected nothing (D8)
 }
 
 // New loads or makes the identity and opens the journal. A journal whose record
@@ -141,8 +143,12 @@ func New(cfg Config) (*Core, error) {
 	if err != nil {
 		return nil, err
 	}
+	owners, err := loadOwners(cfg.FS, cfg.Dir)
+	if err != nil {
+		return nil, err
+	}
 	c := &Core{
-		cfg: cfg, identity: id, journal: j, attempts: a, codes: given, signIns: newThrottle(cfg.Clock),
+		cfg: cfg, owners: owners, conversations: map[string]*conversation{}, identity: id, journal: j, attempts: a, codes: given, signIns: newThrottle(cfg.Clock),
 		calls: make(chan func()), started: make(chan struct{}), done: make(chan struct{}),
 		claim: access.NewClaim(cfg.Rules), visits: map[string]*visit{}, watchers: map[chan corewire.State]bool{},
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/ecdsa"
+	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/x509"
@@ -198,6 +199,8 @@ type assistant struct {
 	session string
 	binding deviceapi.Binding
 	channel *sealed.Channel
+	key     ed25519.PublicKey // sent with the commit
+	label   string
 }
 
 // enter opens a session over a TLS key that core certified.
@@ -304,7 +307,7 @@ func (a *assistant) resetWith(q deviceapi.PlanCall, password, code string) (devi
 		return deviceapi.ProgressReply{}, err
 	}
 	var accepted deviceapi.CommitReply
-	if err := a.call(deviceapi.KindCommit, deviceapi.CommitCall{PlanHash: plan.Hash, Administrator: q.Administrator, NewPassword: access.NewSecret(password), RecoveryCode: access.NewSecret(code)}, &accepted); err != nil {
+	if err := a.call(deviceapi.KindCommit, deviceapi.CommitCall{PlanHash: plan.Hash, Administrator: q.Administrator, NewPassword: access.NewSecret(password), RecoveryCode: access.NewSecret(code), OwnerKey: a.key, OwnerLabel: a.label}, &accepted); err != nil {
 		return deviceapi.ProgressReply{}, err
 	}
 	for {

@@ -51,6 +51,14 @@ func (h handler) SignIn(ctx context.Context, q corewire.SignInRequest) (deviceap
 	return h.core.signIn(ctx, q)
 }
 
+func (h handler) OwnerSession(ctx context.Context, q corewire.OwnerSessionRequest) (deviceapi.OwnerSessionReply, error) {
+	return in(ctx, h.core, func() (deviceapi.OwnerSessionReply, error) { return h.core.ownerSession(q) })
+}
+
+func (h handler) OwnerSealed(ctx context.Context, q corewire.OwnerSealedRequest) (deviceapi.SealedReply, error) {
+	return h.core.ownerSealed(ctx, q)
+}
+
 // Read gives what a peer may know. What the reset changed and how the device
 // is set up is for root on the device alone.
 func (h handler) Read(ctx context.Context, q corewire.ReadRequest) (any, error) {
@@ -59,6 +67,8 @@ func (h handler) Read(ctx context.Context, q corewire.ReadRequest) (any, error) 
 		return in(ctx, h.core, func() (any, error) { return h.core.device(), nil })
 	case q.What == corewire.ReadStatus && h.console:
 		return in(ctx, h.core, func() (any, error) { return h.core.status(), nil })
+	case q.What == corewire.ReadOwners && h.console:
+		return in(ctx, h.core, func() (any, error) { return h.core.ownerList(), nil })
 	case q.What == corewire.ReadReceipts && h.console:
 		return h.core.Receipts()
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/paperclip-nas/paperclip/internal/device/journal"
+	"github.com/paperclip-nas/paperclip/internal/domain/catalog"
 	"github.com/paperclip-nas/paperclip/internal/domain/reset"
 	"github.com/paperclip-nas/paperclip/internal/protocol/receipt"
 	"github.com/paperclip-nas/paperclip/internal/x/atomicfile"
@@ -71,6 +72,20 @@ func (c *Core) Receipts() (ReceiptList, error) {
 		previous = receipt.Hash(raw)
 	}
 	return list, nil
+}
+
+// receiptOf is the file of a transaction's receipt.
+func (c *Core) receiptOf(transaction string) ([]byte, error) {
+	names, err := c.receiptNames()
+	if err != nil {
+		return nil, err
+	}
+	for _, n := range names {
+		if transaction != "" && strings.HasSuffix(n, "-"+transaction+".json") {
+			return c.cfg.FS.ReadFile(path.Join(c.receiptsDir(), n))
+		}
+	}
+	return nil, catalog.New("no_receipt")
 }
 
 // writeReceipt says on disk, signed, how a transaction ended. Doing it again

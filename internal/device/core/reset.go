@@ -62,7 +62,6 @@ func (c *Core) call(ctx context.Context, v *visit, message []byte) (any, error) 
 	if err != nil {
 		return nil, catalog.New("bad_message", "its kind is not known").Because(err)
 	}
-	bad := func(err error) error { return catalog.New("bad_message", "it is malformed").Because(err) }
 	switch call.Kind {
 	case deviceapi.KindOptions:
 		return c.options(ctx)
@@ -95,7 +94,7 @@ func (c *Core) call(ctx context.Context, v *visit, message []byte) (any, error) 
 	case deviceapi.KindClose:
 		return deviceapi.Empty{}, c.leave(ctx)
 	default:
-		return nil, catalog.New("not_yet", "remembering an owner's key")
+		return nil, catalog.New("bad_message", "its kind is not known")
 	}
 }
 
@@ -238,7 +237,7 @@ func (c *Core) commit(ctx context.Context, v *visit, q deviceapi.CommitCall) (de
 	if err != nil {
 		return deviceapi.CommitReply{}, err
 	}
-	t, err := c.accept(ctx, plan, q.NewPassword, true, func() error {
+	t, err := c.accept(ctx, plan, q.NewPassword, &q, func() error {
 		if err := refuse(c.claim.Holds(c.cfg.Clock.Monotonic(), v.id)); err != nil {
 			return err
 		}
@@ -272,8 +271,8 @@ func (c *Core) secondProof(plan reset.Plan, typed access.Secret) error {
 
 // accept prepares a plan's steps, asks once more whether it may, writes the
 // record and begins. may runs in Run's goroutine, right before the record.
-// claimed says that it is the claimant who accepts.
-func (c *Core) accept(ctx context.Context, plan reset.Plan, password access.Secret, claimed bool, may func() error) (*transaction, error) {
+// claimant is what the claimant sent, nil where it is not one who accepts.
+func (c *Core) accept(ctx context.Context, plan reset.Plan, password access.Secret, claimant *deviceapi.CommitCall, may func() error) (*transaction, error) {
 	steps, err := c.prepare(ctx, plan, password)
 	if err != nil {
 		return nil, err
@@ -297,13 +296,13 @@ func (c *Core) accept(ctx context.Context, plan reset.Plan, password access.Secr
 			ID: id, Mode: plan.Mode, Scope: plan.Scope, Administrator: plan.Administrator,
 			Plan: raw, PlanHash: plan.Hash(), Steps: steps, AcceptedAt: c.cfg.Clock.Now(),
 		}
-		if claimed {
-			record.Claim = c.claimID
+		if claimant != nil {
+			record.Claim, record.OwnerKey, record.OwnerLabel = c.claimID, claimant.OwnerKey, claimant.OwnerLabel
 		}
 		if err := c.journal.Accept(record); err != nil {
 			return nil, catalog.New("preflight_failed", "its journal could not be written").Because(err)
 		}
-		if claimed {
+		if claimant != nil {
 			c.claim.Handle(access.Accept, c.cfg.Clock.Monotonic())
 		}
 		c.cfg.Log.Info("a plan is accepted", "claim", record.Claim, "transaction", id, "mode", string(plan.Mode), "scope", string(plan.Scope), "administrator", plan.Administrator)
@@ -428,7 +427,7 @@ func (c *Core) ended(t *transaction, record *journal.Record, result journal.Resu
 		problem = &p
 		c.cfg.Log.Error("a reset could not be brought to its end", "transaction", record.ID, "error", err)
 	default:
-		if file, err = c.writeReceipt(record); err != nil {
+		if file, err = in(c.ctx, c, func() ([]byte, error) { return c.settle(record) }); err != nil {
 			c.cfg.Log.Error("the receipt could not be written; it will be at the next start", "transaction", record.ID, "error", err)
 		}
 		if result.State == journal.Committed {
@@ -503,6 +502,18 @@ func (c *Core) finishOpen(ctx context.Context) error {
 	if err != nil || last == nil {
 		return journalProblem(err)
 	}
-	_, err = c.writeReceipt(last)
+	_, err = c.settle(last)
 	return err
+}
+
+// settle does what follows a transaction's end, once: the claimant's key is
+// enrolled, then the receipt written. A power cut between the two does both
+// again; after the receipt neither is.
+func (c *Core) settle(record *journal.Record) ([]byte, error) {
+	if _, err := c.receiptOf(record.ID); errors.Is(err, catalog.New("no_receipt")) {
+		if err := c.enrol(record); err != nil {
+			return nil, err
+		}
+	}
+	return c.writeReceipt(record)
 }

@@ -60,6 +60,18 @@ func (f *Front) answerSignIn(w http.ResponseWriter, r *http.Request, v visitor) 
 	})
 }
 
+func (f *Front) answerOwnerSession(w http.ResponseWriter, r *http.Request, v visitor) error {
+	return pass(f, w, r, func(ctx context.Context, c *corewire.Client, q deviceapi.OwnerSessionRequest) (deviceapi.OwnerSessionReply, error) {
+		return c.OwnerSession(ctx, corewire.OwnerSessionRequest{Source: v.source, LeafSPKI: v.leaf, Body: q})
+	})
+}
+
+func (f *Front) answerOwnerSealed(w http.ResponseWriter, r *http.Request, v visitor) error {
+	return pass(f, w, r, func(ctx context.Context, c *corewire.Client, q deviceapi.SealedRequest) (deviceapi.SealedReply, error) {
+		return c.OwnerSealed(ctx, corewire.OwnerSealedRequest{Source: v.source, Body: q})
+	})
+}
+
 // pass reads a body strictly, hands it to core, and answers with what core says.
 func pass[Q, R any](f *Front, w http.ResponseWriter, r *http.Request, call func(context.Context, *corewire.Client, Q) (R, error)) error {
 	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != deviceapi.ContentType {

@@ -120,6 +120,16 @@ func (c *fakeCore) ClaimConfirm(_ context.Context, q corewire.ClaimConfirmReques
 	return deviceapi.ConfirmReply{}, catalog.New("wrong_code")
 }
 
+func (c *fakeCore) OwnerSession(_ context.Context, q corewire.OwnerSessionRequest) (deviceapi.OwnerSessionReply, error) {
+	c.note(q)
+	return deviceapi.OwnerSessionReply{Session: "o1", Share: q.Body.Share, Signature: []byte("signature")}, nil
+}
+
+func (c *fakeCore) OwnerSealed(_ context.Context, q corewire.OwnerSealedRequest) (deviceapi.SealedReply, error) {
+	c.note(q)
+	return deviceapi.SealedReply{Box: q.Body.Box}, nil
+}
+
 func (c *fakeCore) ClaimSealed(_ context.Context, q corewire.ClaimSealedRequest) (deviceapi.SealedReply, error) {
 	c.note(q)
 	return deviceapi.SealedReply{Box: q.Body.Box}, nil

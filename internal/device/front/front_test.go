@@ -120,14 +120,16 @@ func TestRelays(t *testing.T) {
 		{deviceapi.PathClaimConfirm, deviceapi.ConfirmRequest{Session: "s1", Confirm: []byte("x")}, 403, `"id":"wrong_code"`},
 		{deviceapi.PathClaimSealed, deviceapi.SealedRequest{Session: "s1", Box: []byte("box")}, 200, `"box":"Ym94"`},
 		{deviceapi.PathSignIn, deviceapi.SignInRequest{User: "anna", Password: access.NewSecret("right")}, 200, `"administrator":true`},
+		{deviceapi.PathOwnerSession, deviceapi.OwnerSessionRequest{Share: []byte("A")}, 200, `"session":"o1"`},
+		{deviceapi.PathOwnerSealed, deviceapi.SealedRequest{Session: "o1", Box: []byte("box")}, 200, `"box":"Ym94"`},
 	} {
 		status, answer := post(t, c, at, step.path, step.body)
 		if status != step.status || !strings.Contains(answer, step.answer) {
 			t.Errorf("%s: %d %s", step.path, status, answer)
 		}
 	}
-	if n := len(core.got()); n != 5 {
-		t.Errorf("%d calls reached core, want 5", n)
+	if n := len(core.got()); n != 7 {
+		t.Errorf("%d calls reached core, want 7", n)
 	}
 	status, body, _ := get(t, c, "https://"+at.String()+deviceapi.PathDevice)
 	if status != 200 || !strings.Contains(body, keyID) || strings.Contains(body, "anna") {
@@ -154,7 +156,7 @@ func TestOffLink(t *testing.T) {
 	f := start(t, core, func(c *Config) { c.OnLink = nil })
 	_, at := f.Addresses()
 	c := visitorClient(t)
-	for _, path := range []string{deviceapi.PathClaimSession, deviceapi.PathClaimPake, deviceapi.PathClaimConfirm, deviceapi.PathClaimSealed, deviceapi.PathSignIn} {
+	for _, path := range []string{deviceapi.PathClaimSession, deviceapi.PathClaimPake, deviceapi.PathClaimConfirm, deviceapi.PathClaimSealed, deviceapi.PathSignIn, deviceapi.PathOwnerSession, deviceapi.PathOwnerSealed} {
 		if status, body := post(t, c, at, path, struct{}{}); status != 403 || !strings.Contains(body, `"off_link"`) {
 			t.Errorf("%s: %d %s", path, status, body)
 		}

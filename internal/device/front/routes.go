@@ -70,6 +70,8 @@ func routes() []route {
 		{"POST", deviceapi.PathClaimConfirm, overHTTPS, fromOnLink, claimOpen, loadClaim, (*Front).answerConfirm},
 		{"POST", deviceapi.PathClaimSealed, overHTTPS, fromOnLink, claimIgnored, loadClaim, (*Front).answerSealed},
 		{"POST", deviceapi.PathSignIn, overHTTPS, fromOnLink, claimIgnored, loadSignIn, (*Front).answerSignIn},
+		{"POST", deviceapi.PathOwnerSession, overHTTPS, fromOnLink, claimIgnored, loadClaim, (*Front).answerOwnerSession},
+		{"POST", deviceapi.PathOwnerSealed, overHTTPS, fromOnLink, claimIgnored, loadClaim, (*Front).answerOwnerSealed},
 	}
 }
 

@@ -52,7 +52,7 @@ func allowed() map[string]bool {
 	allow([]string{"GET /"}, slices.Concat(near, far), both, any)
 	allow([]string{"GET /api/v1/device"}, slices.Concat(near, far), both[1:], any)
 	allow([]string{"POST /api/v1/claim/session", "POST /api/v1/claim/pake", "POST /api/v1/claim/confirm"}, near, both[1:], any[:1])
-	allow([]string{"POST /api/v1/claim/sealed", "POST /api/v1/sign-in"}, near, both[1:], any)
+	allow([]string{"POST /api/v1/claim/sealed", "POST /api/v1/sign-in", "POST /api/v1/owner/session", "POST /api/v1/owner/sealed"}, near, both[1:], any)
 	return out
 }
 

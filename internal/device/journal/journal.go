@@ -70,7 +70,9 @@ type Record struct {
 	Scope         reset.Scope     `json:"scope,omitempty"`
 	Administrator string          `json:"administrator,omitempty"`
 	Claim         string          `json:"claim,omitempty"`
-	Plan          json.RawMessage `json:"plan,omitempty"` // as it was shown
+	OwnerKey      []byte          `json:"owner_key,omitempty"`   // the claimant's, enrolled once it is committed
+	OwnerLabel    string          `json:"owner_label,omitempty"` // what the claimant's computer calls itself
+	Plan          json.RawMessage `json:"plan,omitempty"`        // as it was shown
 	PlanHash      string          `json:"plan_hash"`
 	Steps         []reset.Step    `json:"steps"` // in the order of work; without Data once final
 	AcceptedAt    time.Time       `json:"accepted_at"`

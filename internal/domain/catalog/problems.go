@@ -36,6 +36,10 @@ func claimProblems() []Problem {
 		{ID: "password_guessed", Exit: Refused, Text: "The new password is among those that are tried first.", Meaning: "Nothing was changed.", WhatToDo: "Add something that is yours alone."},
 		{ID: "sign_in_failed", Exit: Refused, Text: "The NAS did not accept that name and password.", Meaning: "It does not say which of the two was wrong.", WhatToDo: "Check both; a claim helps where the password is lost."},
 		{ID: "sign_in_later", Exit: Refused, Text: "Too many sign-ins failed from here.", Meaning: "The NAS waits longer after each failure, and never locks for good.", WhatToDo: "Wait %s and try once."},
+		{ID: "owner_unknown", Exit: Refused, Text: "The NAS does not know this computer as its owner's.", Meaning: "Nothing was shown and nothing was changed.", WhatToDo: "Give an administrator's name and password; or a claim with `paperclip rescue` enrols this computer."},
+		{ID: "owner_narrow", Exit: Refused, Text: "This computer's key is known to the NAS for one receipt alone.", Meaning: "It was enrolled with a reset that replaced no password. Nothing was changed.", WhatToDo: "Give an administrator's name and password."},
+		{ID: "not_administrator", Exit: Refused, Text: "That account is not an administrator of this NAS, or not any more.", Meaning: "Nothing was shown and nothing was changed.", WhatToDo: "Use an administrator's account."},
+		{ID: "no_receipt", Exit: NotFound, Text: "The NAS has no receipt of that.", Meaning: "It was not carried out there, or has not ended yet."},
 		{ID: "busy", Exit: Refused, Text: "The NAS is in the middle of a reset.", Meaning: "It goes to its end by itself, whatever happens.", WhatToDo: "Wait until it is done."},
 	}
 }
@@ -60,6 +64,7 @@ func deviceProblems() []Problem {
 		{ID: "no_such_page", Exit: NotFound, Text: "There is nothing here.", WhatToDo: "Start at the first page of this NAS."},
 		{ID: "wrong_method", Exit: WrongUse, Text: "This address is not used like that.", Meaning: "Nothing was done."},
 		{ID: "https_needed", Exit: Refused, Text: "This is only answered over HTTPS.", Meaning: "Nothing was done.", WhatToDo: "Use the NAS's HTTPS port, 5001 unless it was changed."},
+		{ID: "unknown_owner", Exit: NotFound, Text: "No owner key is enrolled as %s.", WhatToDo: "`paperclipd owners` lists them."},
 		{ID: "not_root", Exit: WrongUse, Text: "%s needs root.", WhatToDo: "Run it with sudo."},
 	}
 }

@@ -215,7 +215,7 @@ func doCommit(ctx context.Context, r *run) error {
 	}
 	call := deviceapi.CommitCall{
 		PlanHash: r.accepted, Administrator: r.planCall().Administrator, NewPassword: r.password,
-		OwnerKey: owner.Public().(ed25519.PublicKey), RecoveryCode: r.recoveryCode,
+		OwnerKey: owner.Public().(ed25519.PublicKey), OwnerLabel: r.cfg.Label, RecoveryCode: r.recoveryCode,
 	}
 	reply, err := r.handOver(ctx, call)
 	for n := 0; n < maxWrong && errors.Is(err, catalog.New("second_proof_wrong")); n++ {
@@ -310,7 +310,35 @@ func (r *run) followOnce(ctx context.Context) (done bool, err error) {
 		r.proved = false // the session is gone; the transaction is not
 	}
 	info, err := r.device.Info(ctx)
+	if err == nil && info.Ready {
+		r.fetchReceipt(ctx)
+	}
 	return err == nil && info.Ready, err
+}
+
+// fetchReceipt asks for a receipt that the interrupted session could not give,
+// with the key that the commit enrolled. That there is none says nothing: the
+// NAS may not have taken over the plan.
+func (r *run) fetchReceipt(ctx context.Context) {
+	owner, err := r.cfg.Keys.OwnerKey(r.cfg.Rand)
+	if err != nil || r.state.HasReceipt {
+		return
+	}
+	device, err := r.meetAgain(ctx)
+	if err != nil {
+		return
+	}
+	file, err := device.Receipt(ctx, owner, r.state.Transaction)
+	if err != nil {
+		return
+	}
+	keyID, s, err := receipt.Verify(file)
+	if err != nil || keyID != r.state.KeyID || s.PlanHash != r.state.PlanHash || s.Result != receipt.Committed {
+		return // of another reset
+	}
+	if r.store.saveReceipt(r.state.ID, file) == nil {
+		r.state.HasReceipt, r.state.Committed, r.state.Transaction = true, true, s.Transaction
+	}
 }
 
 func (r *run) followed(reply deviceapi.ProgressReply) (bool, error) {

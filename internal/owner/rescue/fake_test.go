@@ -31,11 +31,12 @@ type box struct {
 	code     access.Code
 	at       netip.AddrPort
 
-	open, proved bool
-	holder       *link // who proved presence
-	transaction  string
-	receipt      []byte
-	busy         int // progress calls until it is done
+	open, proved  bool
+	holder        *link // who proved presence
+	transaction   string
+	receipt       []byte
+	keepsReceipts bool // gives none to an owner key
+	busy          int  // progress calls until it is done
 
 	commits, presses, signIns int
 	owner                     ed25519.PublicKey // enrolled with the commit
@@ -275,6 +276,19 @@ func (l *link) Leave(context.Context) error {
 	defer unlock()
 	l.b.open, l.b.proved, l.b.holder, l.b.busy = false, false, nil, 0
 	return nil
+}
+
+func (l *link) Receipt(_ context.Context, owner ed25519.PrivateKey, transaction string) ([]byte, error) {
+	unlock, err := l.reach()
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	b := l.b
+	if !b.owner.Equal(owner.Public()) || b.receipt == nil || b.undo || b.keepsReceipts || (transaction != "" && transaction != b.transaction) {
+		return nil, catalog.New("owner_unknown")
+	}
+	return b.receipt, nil
 }
 
 func (l *link) SignIn(_ context.Context, user string, password access.Secret) error {

@@ -60,6 +60,9 @@ type Device interface {
 	Progress(ctx context.Context, transaction string) (deviceapi.ProgressReply, error)
 	// Leave ends the claim; after a commit only once that is done.
 	Leave(ctx context.Context) error
+	// Receipt fetches the receipt of a transaction with this computer's owner
+	// key; without a name, of the one with which that key was enrolled.
+	Receipt(ctx context.Context, owner ed25519.PrivateKey, transaction string) ([]byte, error)
 	// SignIn tries a name and password once. Without a proved key it sends
 	// nothing and is the problem identity_unknown.
 	SignIn(ctx context.Context, user string, password access.Secret) error
@@ -77,6 +80,7 @@ type Config struct {
 	Dir   string // where rescues are written down, a folder each
 	Clock clock.Clock
 	Rand  io.Reader
+	Label string // what this computer is called in the NAS's list of owner keys
 
 	Again    string        // the command that resumes, before the id; empty is "paperclip rescue --resume"
 	Poll     time.Duration // how often the NAS is asked while waiting; 0 is half a second

@@ -114,6 +114,18 @@ func (c *Client) SignIn(ctx context.Context, q SignInRequest) (r deviceapi.SignI
 	return r, err
 }
 
+// OwnerSession begins an owner's conversation.
+func (c *Client) OwnerSession(ctx context.Context, q OwnerSessionRequest) (r deviceapi.OwnerSessionReply, err error) {
+	err = c.call(ctx, KindOwnerSession, q, &r)
+	return r, err
+}
+
+// OwnerSealed passes a sealed call of an owner on.
+func (c *Client) OwnerSealed(ctx context.Context, q OwnerSealedRequest) (r deviceapi.SealedReply, err error) {
+	err = c.call(ctx, KindOwnerSealed, q, &r)
+	return r, err
+}
+
 // Read reads one thing into v.
 func (c *Client) Read(ctx context.Context, what What, v any) error {
 	return c.call(ctx, KindRead, ReadRequest{What: what}, v)

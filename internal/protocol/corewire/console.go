@@ -18,6 +18,9 @@ const KindReset Kind = "reset"
 // KindCodes asks for recovery codes, which only root on the device is given.
 const KindCodes Kind = "codes"
 
+// KindForgetOwner has an enrolled owner key forgotten.
+const KindForgetOwner Kind = "forget_owner"
+
 // Console is what a Handler offers to root on the device besides. A Handler
 // that is no Console closes the connection of whoever asks for it.
 type Console interface {
@@ -25,6 +28,13 @@ type Console interface {
 	Reset(context.Context, ResetRequest) (deviceapi.ProgressReply, error)
 	// GiveCodes gives an administrator new recovery codes.
 	GiveCodes(context.Context, CodesRequest) (CodesReply, error)
+	// ForgetOwner removes an owner key from the list.
+	ForgetOwner(context.Context, ForgetOwnerRequest) (deviceapi.Empty, error)
+}
+
+// ForgetOwnerRequest names the key.
+type ForgetOwnerRequest struct {
+	ID string `json:"id"`
 }
 
 // CodesRequest asks for recovery codes.
@@ -74,6 +84,11 @@ func (r *ResetRequest) UnmarshalJSON(data []byte) error {
 func (c *Client) GiveCodes(ctx context.Context, q CodesRequest) (r CodesReply, err error) {
 	err = c.call(ctx, KindCodes, q, &r)
 	return r, err
+}
+
+// ForgetOwner removes an owner key from the list.
+func (c *Client) ForgetOwner(ctx context.Context, q ForgetOwnerRequest) error {
+	return c.call(ctx, KindForgetOwner, q, &deviceapi.Empty{})
 }
 
 // Reset asks for a transaction without a claim and waits until it has ended.

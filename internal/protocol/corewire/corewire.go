@@ -45,6 +45,8 @@ const (
 	KindClaimConfirm Kind = "claim_confirm"
 	KindClaimSealed  Kind = "claim_sealed"
 	KindSignIn       Kind = "sign_in"
+	KindOwnerSession Kind = "owner_session"
+	KindOwnerSealed  Kind = "owner_sealed"
 	KindRead         Kind = "read"
 )
 
@@ -59,7 +61,7 @@ const (
 
 // Requests lists the kinds that front may send after hello.
 func Requests() []Kind {
-	return []Kind{KindCertify, KindClaimSession, KindClaimPake, KindClaimConfirm, KindClaimSealed, KindSignIn, KindRead}
+	return []Kind{KindCertify, KindClaimSession, KindClaimPake, KindClaimConfirm, KindClaimSealed, KindSignIn, KindOwnerSession, KindOwnerSealed, KindRead}
 }
 
 // hello opens the connection, in both directions.
@@ -98,6 +100,20 @@ type ClaimConfirmRequest struct {
 
 // ClaimSealedRequest carries a sealed call, which front cannot read.
 type ClaimSealedRequest struct {
+	Source netip.Addr              `json:"source"`
+	Body   deviceapi.SealedRequest `json:"body"`
+}
+
+// OwnerSessionRequest begins an owner's conversation over a TLS key that core
+// certified.
+type OwnerSessionRequest struct {
+	Source   netip.Addr                    `json:"source"`
+	LeafSPKI []byte                        `json:"leaf_spki"`
+	Body     deviceapi.OwnerSessionRequest `json:"body"`
+}
+
+// OwnerSealedRequest carries a sealed call of one, which front cannot read.
+type OwnerSealedRequest struct {
 	Source netip.Addr              `json:"source"`
 	Body   deviceapi.SealedRequest `json:"body"`
 }
@@ -156,6 +172,7 @@ const (
 	ReadDevice   What = "device"   // deviceapi.Device
 	ReadStatus   What = "status"   // core's own, for `paperclipd status`
 	ReadReceipts What = "receipts" // the files of package receipt
+	ReadOwners   What = "owners"   // the enrolled owner keys
 )
 
 // ReadRequest asks for one of them.

@@ -73,6 +73,14 @@ func (f *fakeCore) ClaimSealed(ctx context.Context, q ClaimSealedRequest) (devic
 	return deviceapi.SealedReply{Box: q.Body.Box}, f.note(ctx, q)
 }
 
+func (f *fakeCore) OwnerSession(ctx context.Context, q OwnerSessionRequest) (deviceapi.OwnerSessionReply, error) {
+	return deviceapi.OwnerSessionReply{Session: "o", Share: q.Body.Share}, f.note(ctx, q)
+}
+
+func (f *fakeCore) OwnerSealed(ctx context.Context, q OwnerSealedRequest) (deviceapi.SealedReply, error) {
+	return deviceapi.SealedReply{Box: q.Body.Box}, f.note(ctx, q)
+}
+
 func (f *fakeCore) SignIn(ctx context.Context, q SignInRequest) (deviceapi.SignInReply, error) {
 	return deviceapi.SignInReply{User: q.User}, f.note(ctx, q)
 }
@@ -139,6 +147,16 @@ func TestEveryRequestReachesCore(t *testing.T) {
 	if in.User != "anna" {
 		t.Errorf("sign-in %+v", in)
 	}
+	owner, err := c.OwnerSession(ctx, OwnerSessionRequest{source(), []byte("spki"), deviceapi.OwnerSessionRequest{Share: []byte("share")}})
+	ok(err)
+	if owner.Session != "o" || string(owner.Share) != "share" {
+		t.Errorf("owner's session %+v", owner)
+	}
+	box, err = c.OwnerSealed(ctx, OwnerSealedRequest{source(), deviceapi.SealedRequest{Session: "o", Box: []byte("owner's box")}})
+	ok(err)
+	if string(box.Box) != "owner's box" {
+		t.Errorf("owner's box %+v", box)
+	}
 	var device deviceapi.Device
 	ok(c.Read(ctx, ReadDevice, &device))
 	if device.Name != "cellar" {
@@ -151,6 +169,8 @@ func TestEveryRequestReachesCore(t *testing.T) {
 		ClaimConfirmRequest{source(), deviceapi.ConfirmRequest{Session: "s", Confirm: []byte("mac")}},
 		ClaimSealedRequest{source(), deviceapi.SealedRequest{Session: "s", Box: []byte("box")}},
 		SignInRequest{source(), "anna", access.NewSecret("correct <horse> & battery")},
+		OwnerSessionRequest{source(), []byte("spki"), deviceapi.OwnerSessionRequest{Share: []byte("share")}},
+		OwnerSealedRequest{source(), deviceapi.SealedRequest{Session: "o", Box: []byte("owner's box")}},
 		ReadRequest{ReadDevice},
 	}
 	if d := cmp.Diff(want, core.seen(), cmp.AllowUnexported(access.Secret{}), cmpopts.EquateComparable(netip.Addr{})); d != "" {

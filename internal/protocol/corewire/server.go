@@ -25,6 +25,8 @@ type Handler interface {
 	ClaimConfirm(context.Context, ClaimConfirmRequest) (deviceapi.ConfirmReply, error)
 	ClaimSealed(context.Context, ClaimSealedRequest) (deviceapi.SealedReply, error)
 	SignIn(context.Context, SignInRequest) (deviceapi.SignInReply, error)
+	OwnerSession(context.Context, OwnerSessionRequest) (deviceapi.OwnerSessionReply, error)
+	OwnerSealed(context.Context, OwnerSealedRequest) (deviceapi.SealedReply, error)
 	// Read returns an object to be marshalled.
 	Read(context.Context, ReadRequest) (any, error)
 	// States sends the present state at once and again after each change. It
@@ -155,6 +157,10 @@ func parseCall(h Handler, m message) (call, error) {
 		return bind(m.Body, h.ClaimSealed)
 	case KindSignIn:
 		return bind(m.Body, h.SignIn)
+	case KindOwnerSession:
+		return bind(m.Body, h.OwnerSession)
+	case KindOwnerSealed:
+		return bind(m.Body, h.OwnerSealed)
 	case KindRead:
 		return bind(m.Body, h.Read)
 	case KindReset:
@@ -164,6 +170,10 @@ func parseCall(h Handler, m message) (call, error) {
 	case KindCodes:
 		if console, ok := h.(Console); ok {
 			return bind(m.Body, console.GiveCodes)
+		}
+	case KindForgetOwner:
+		if console, ok := h.(Console); ok {
+			return bind(m.Body, console.ForgetOwner)
 		}
 	}
 	return nil, violation("a request of a kind that is not known here")

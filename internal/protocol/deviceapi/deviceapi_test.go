@@ -69,7 +69,8 @@ func bodies() []any {
 		&CommitReply{Transaction: "t"},
 		&ProgressCall{Transaction: "t"},
 		&ProgressReply{State: "committed", Steps: []StepState{{"shadow", "verified"}}, Done: true, Problem: &p, Receipt: []byte("{}")},
-		&EnrolCall{OwnerKey: key, Name: "laptop"},
+		&OwnerProveCall{Account: "anna", Password: access.NewSecret("correct horse battery")},
+		&OwnerProveCall{OwnerKey: key, Signature: make([]byte, 64)},
 	}
 }
 

@@ -22,13 +22,12 @@ const (
 	KindPlan     Kind = "plan"     // what one choice will do
 	KindCommit   Kind = "commit"   // do it
 	KindProgress Kind = "progress" // how far it is
-	KindEnrol    Kind = "enrol"    // remember the owner's key
 	KindClose    Kind = "close"    // end the session
 )
 
 // Kinds lists every call.
 func Kinds() []Kind {
-	return []Kind{KindOptions, KindPlan, KindCommit, KindProgress, KindEnrol, KindClose}
+	return []Kind{KindOptions, KindPlan, KindCommit, KindProgress, KindClose}
 }
 
 // Empty is the body of a call or reply that needs none.
@@ -83,6 +82,7 @@ type CommitCall struct {
 	Administrator string
 	NewPassword   access.Secret     // empty where the plan replaces none
 	OwnerKey      ed25519.PublicKey // enrolled with the commit; may be empty
+	OwnerLabel    string            // what the owner's computer calls itself; at most MaxLabel bytes
 	RecoveryCode  access.Secret     // the second proof, where one is demanded
 }
 
@@ -91,16 +91,17 @@ type commitWire struct {
 	Administrator string            `json:"administrator"`
 	NewPassword   string            `json:"new_password"`
 	OwnerKey      ed25519.PublicKey `json:"owner_key,omitempty"`
+	OwnerLabel    string            `json:"owner_label,omitempty"`
 	RecoveryCode  string            `json:"recovery_code,omitempty"`
 }
 
 func (c CommitCall) wire() any {
-	return commitWire{c.PlanHash, c.Administrator, c.NewPassword.Reveal(), c.OwnerKey, c.RecoveryCode.Reveal()}
+	return commitWire{c.PlanHash, c.Administrator, c.NewPassword.Reveal(), c.OwnerKey, c.OwnerLabel, c.RecoveryCode.Reveal()}
 }
 
 // MarshalJSON writes [redacted] for the password: see Encode.
 func (c CommitCall) MarshalJSON() ([]byte, error) {
-	w := commitWire{c.PlanHash, c.Administrator, c.NewPassword.String(), c.OwnerKey, ""}
+	w := commitWire{c.PlanHash, c.Administrator, c.NewPassword.String(), c.OwnerKey, c.OwnerLabel, ""}
 	if !c.RecoveryCode.Empty() {
 		w.RecoveryCode = c.RecoveryCode.String()
 	}
@@ -116,11 +117,17 @@ func (c *CommitCall) UnmarshalJSON(data []byte) error {
 	if len(w.OwnerKey) != 0 && len(w.OwnerKey) != ed25519.PublicKeySize {
 		return fmt.Errorf("%w: owner_key", strictjson.ErrType)
 	}
+	if len(w.OwnerLabel) > MaxLabel {
+		return fmt.Errorf("%w: owner_label", strictjson.ErrType)
+	}
 	password, err1 := readSecret(w.NewPassword)
 	code, err2 := readSecret(w.RecoveryCode)
-	*c = CommitCall{w.PlanHash, w.Administrator, password, w.OwnerKey, code}
+	*c = CommitCall{w.PlanHash, w.Administrator, password, w.OwnerKey, w.OwnerLabel, code}
 	return errors.Join(err1, err2)
 }
+
+// MaxLabel is the longest label of an owner's computer, in bytes.
+const MaxLabel = 64
 
 // CommitReply says that the plan is accepted and durable: it will be done, or
 // undone, whatever happens now.
@@ -147,13 +154,6 @@ type ProgressReply struct {
 	Done    bool             `json:"done"`
 	Problem *catalog.Problem `json:"problem,omitempty"`
 	Receipt []byte           `json:"receipt,omitempty"`
-}
-
-// EnrolCall asks the device to remember an owner's key for later calls. The
-// reply is Empty.
-type EnrolCall struct {
-	OwnerKey ed25519.PublicKey `json:"owner_key"`
-	Name     string            `json:"name"` // of the owner's computer, for the list of keys
 }
 
 // Call is one message from the assistant, before sealing. A Reply answers it.

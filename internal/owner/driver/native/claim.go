@@ -25,17 +25,7 @@ type claim struct {
 	session string
 	binding deviceapi.Binding
 	leaf    []byte
-	channel *sealed.Channel // once presence is proved
-
-	// pending is a call that was sent and not answered. It is sent again
-	// before anything else: the NAS answers a repeated box without doing it
-	// twice, and its order has no gap.
-	pending *pendingCall
-}
-
-type pendingCall struct {
-	kind deviceapi.Kind
-	box  []byte
+	line    *line // once presence is proved
 }
 
 // Prove runs the PAKE with the code, once. A wrong code is the problem
@@ -44,7 +34,7 @@ type pendingCall struct {
 func (d *Device) Prove(ctx context.Context, code access.Code, waiting func(time.Duration)) error {
 	d.calls.Lock()
 	defer d.calls.Unlock()
-	if d.claim != nil && d.claim.channel != nil {
+	if d.claim != nil && d.claim.line != nil {
 		return catalog.New("already_proved")
 	}
 	if d.claim == nil {
@@ -101,9 +91,11 @@ func (d *Device) try(ctx context.Context, code access.Code, waiting func(time.Du
 	if err != nil {
 		return catalog.New("wrong_code").Because(err) // it does not know the code: it is not the NAS that beeps
 	}
-	if c.channel, err = sealed.Assistant(key, c.binding.Channel()); err != nil {
+	channel, err := sealed.Assistant(key, c.binding.Channel())
+	if err != nil {
 		return err
 	}
+	c.line = &line{path: deviceapi.PathClaimSealed, session: c.session, channel: channel}
 	d.mu.Lock()
 	d.pin.Proved, d.pin.Leaf = true, c.leaf
 	d.mu.Unlock()
@@ -132,58 +124,10 @@ func (d *Device) inTurn(ctx context.Context, q deviceapi.PakeRequest, waiting fu
 func (d *Device) sealedCall(ctx context.Context, kind deviceapi.Kind, body, out any) error {
 	d.calls.Lock()
 	defer d.calls.Unlock()
-	c := d.claim
-	if c == nil || c.channel == nil {
+	if d.claim == nil || d.claim.line == nil {
 		return catalog.New("presence_not_shown")
 	}
-	if p := c.pending; p != nil {
-		plain, err := d.send(ctx, c)
-		if err != nil {
-			return err
-		}
-		if p.kind == kind {
-			return answer(plain, out)
-		}
-	}
-	message, err := deviceapi.EncodeCall(kind, body)
-	if err != nil {
-		return err
-	}
-	box, err := c.channel.Seal(message)
-	if err != nil {
-		return err
-	}
-	c.pending = &pendingCall{kind, box}
-	plain, err := d.send(ctx, c)
-	if err != nil {
-		return err
-	}
-	return answer(plain, out)
-}
-
-// send sends the pending box and opens its answer.
-func (d *Device) send(ctx context.Context, c *claim) ([]byte, error) {
-	var reply deviceapi.SealedReply
-	if _, err := d.call(ctx, http.MethodPost, deviceapi.PathClaimSealed, deviceapi.SealedRequest{Session: c.session, Box: c.pending.box}, &reply); err != nil {
-		return nil, err
-	}
-	plain, err := c.channel.Open(reply.Box)
-	if err != nil {
-		return nil, catalog.New("bad_message", "the sealed answer of the NAS").Because(err)
-	}
-	c.pending = nil
-	return plain, nil
-}
-
-func answer(plain []byte, out any) error {
-	err := deviceapi.ParseReply(plain, out)
-	if p, ok := errors.AsType[catalog.Problem](err); ok {
-		return inOurWords(p)
-	}
-	if err != nil {
-		return catalog.New("bad_message", "the answer of the NAS").Because(err)
-	}
-	return nil
+	return d.claim.line.call(ctx, d, kind, body, out)
 }
 
 // Options is what can be done, on which settings.
@@ -209,11 +153,6 @@ func (d *Device) Commit(ctx context.Context, q deviceapi.CommitCall) (r deviceap
 func (d *Device) Progress(ctx context.Context, transaction string) (r deviceapi.ProgressReply, err error) {
 	err = d.sealedCall(ctx, deviceapi.KindProgress, deviceapi.ProgressCall{Transaction: transaction}, &r)
 	return r, err
-}
-
-// Enrol asks the NAS to remember this computer's owner key.
-func (d *Device) Enrol(ctx context.Context, q deviceapi.EnrolCall) error {
-	return d.sealedCall(ctx, deviceapi.KindEnrol, q, &deviceapi.Empty{})
 }
 
 // Leave ends the claim.

@@ -242,8 +242,8 @@ func (s *server) sealedCall(message []byte) []byte {
 	case deviceapi.KindCommit:
 		s.done++
 		body = deviceapi.CommitReply{Transaction: "t1"}
-	case deviceapi.KindEnrol:
-		reply, err := deviceapi.EncodeProblem(catalog.New("not_yet", "remembering"))
+	case deviceapi.KindProgress:
+		reply, err := deviceapi.EncodeProblem(catalog.New("no_such_session"))
 		if err != nil {
 			panic(err)
 		}

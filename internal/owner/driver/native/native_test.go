@@ -50,7 +50,7 @@ func TestClaim(t *testing.T) {
 	if err != nil || c.Transaction != "t1" {
 		t.Fatal(c, err)
 	}
-	if err := d.Enrol(t.Context(), deviceapi.EnrolCall{OwnerKey: s.pub()}); !errors.Is(err, catalog.New("not_yet")) {
+	if _, err := d.Progress(t.Context(), "another"); !errors.Is(err, catalog.New("no_such_session")) {
 		t.Fatalf("a refusal inside the claim reads %v", err)
 	}
 	s.clean(t, newPassword, "3162", "anna") // sealed until here
@@ -66,7 +66,7 @@ func TestClaim(t *testing.T) {
 	if _, err := d.Options(t.Context()); !errors.Is(err, catalog.New("presence_not_shown")) {
 		t.Fatalf("after leaving: %v", err)
 	}
-	want := []deviceapi.Kind{deviceapi.KindOptions, deviceapi.KindPlan, deviceapi.KindCommit, deviceapi.KindEnrol, deviceapi.KindClose}
+	want := []deviceapi.Kind{deviceapi.KindOptions, deviceapi.KindPlan, deviceapi.KindCommit, deviceapi.KindProgress, deviceapi.KindClose}
 	if !slices.Equal(s.calls, want) || s.signIns != 2 {
 		t.Fatalf("calls %v, %d sign-ins", s.calls, s.signIns)
 	}
