@@ -39,6 +39,7 @@ type Request struct {
 	Scope         reset.Scope
 	Administrator string
 	Password      access.Secret // empty where the scope sets none
+	Wizard        reset.Wizard  // of a hard reset
 }
 
 // Adapter changes one setting.

@@ -1,7 +1,7 @@
 package nas
 
-// Effect is a row of requirements.md §1, "What Mode 1 sets back": one thing
-// that a reset may change.
+// Effect is one thing that a reset may change: a row of requirements.md §1,
+// "What Mode 1 sets back", or one of those that Mode 2 (D5) adds to them.
 type Effect string
 
 // The effects, named as the rows are.
@@ -21,9 +21,16 @@ const (
 	E13 Effect = "E13" // administrator's second factor
 )
 
+// What a hard reset (D5) sets back beyond those; the names are ours.
+const (
+	H1 Effect = "H1" // the NAS's name: the set-up wizard's answer
+	H2 Effect = "H2" // share definitions: as they were at install; never a file in a share
+	H3 Effect = "H3" // every other person's account: locked, not deleted, so that files keep their owners
+)
+
 // Effects lists all rows in order.
 func Effects() []Effect {
-	return []Effect{E1, E2, E3, E4, E5, E6, E7, E8, E9, E10, E11, E12, E13}
+	return []Effect{E1, E2, E3, E4, E5, E6, E7, E8, E9, E10, E11, E12, E13, H1, H2, H3}
 }
 
 // Setting is what the row is about, in words for people.
@@ -42,5 +49,8 @@ func (e Effect) Setting() string {
 		E11: "virtual machine cluster",
 		E12: "encrypted folders",
 		E13: "administrator's second factor",
+		H1:  "name of the NAS",
+		H2:  "share definitions",
+		H3:  "other accounts",
 	}[e]
 }

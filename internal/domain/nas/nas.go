@@ -87,11 +87,12 @@ const (
 	Unmanaged Method = "unmanaged" // no address is configured
 )
 
-// Settings is how a NAS is set up, as far as the reset rows E1 to E13 of
-// requirements.md §1 reach. A nil part was not read: the device has nothing of
-// the kind, or no adapter for it.
+// Settings is how a NAS is set up, as far as the rows of Effects reach. A nil
+// part was not read: the device has nothing of the kind, or no adapter for it.
 type Settings struct {
-	Accounts         []Account         `json:"accounts,omitempty"`          // E1, E13
+	Name             string            `json:"name,omitempty"`              // H1
+	Shares           *Shares           `json:"shares,omitempty"`            // H2
+	Accounts         []Account         `json:"accounts,omitempty"`          // E1, E13, H3
 	Guest            *Guest            `json:"guest,omitempty"`             // E2
 	Ports            *Ports            `json:"ports,omitempty"`             // E3
 	Cockpit          *Cockpit          `json:"cockpit,omitempty"`           // E3
@@ -115,6 +116,13 @@ type Account struct {
 	// PasswordChanges counts how often the password was replaced; a reset adds
 	// one. It stands in for the password, which no value here ever holds.
 	PasswordChanges int `json:"password_changes"`
+}
+
+// Shares are the definitions of what is shared, never what is in it.
+type Shares struct {
+	Defined  []string `json:"defined"`  // names, as "photos (SMB)"
+	Baseline []string `json:"baseline"` // those that were defined at install
+	Changed  bool     `json:"changed"`  // the definitions differ from those at install
 }
 
 // Guest is the account for people without one.
@@ -215,6 +223,9 @@ func (s Settings) Account(name string) (Account, bool) {
 // Clone returns a copy that shares nothing with s.
 func (s Settings) Clone() Settings {
 	c := s
+	if s.Shares != nil {
+		c.Shares = &Shares{slices.Clone(s.Shares.Defined), slices.Clone(s.Shares.Baseline), s.Shares.Changed}
+	}
 	c.Accounts = slices.Clone(s.Accounts)
 	c.Guest = clonePointer(s.Guest)
 	c.Ports = clonePointer(s.Ports)

@@ -18,6 +18,7 @@ type Plan struct {
 	Mode          Mode     `json:"mode"`
 	Scope         Scope    `json:"scope,omitempty"`
 	Administrator string   `json:"administrator,omitempty"`
+	Wizard        *Wizard  `json:"wizard,omitempty"` // of a hard reset alone
 	Changes       []Change `json:"changes"`
 	Keeps         []string `json:"keeps"`
 	Losses        []string `json:"losses"`
@@ -41,6 +42,7 @@ type Request struct {
 	Mode          Mode
 	Scope         Scope
 	Administrator string   // whose password is replaced; may be empty in a plan that only informs
+	Wizard        Wizard   // of a hard reset
 	Needs         []string // what the owner's policy asks for beside presence, for the reader
 }
 
@@ -75,11 +77,14 @@ func Build(r Request, s nas.Settings, covered Coverage) Plan {
 		Device: r.Device, Mode: r.Mode, Scope: r.Scope, Administrator: r.Administrator,
 		Changes: []Change{}, Keeps: []string{}, Losses: []string{}, Interrupts: []string{}, NotCovered: []string{}, Needs: []string{},
 	}
+	if r.Mode == Hard {
+		p.Wizard = &r.Wizard
+	}
 	for _, e := range Effects(r.Mode, r.Scope) {
 		f, known := covered[e]
 		switch {
 		case known && f.Present:
-			p.add(e, s, r.Administrator)
+			p.add(e, s, r)
 		case known:
 			p.NotCovered = append(p.NotCovered, fmt.Sprintf("%s (%s): %s", e.Setting(), e, f.Why))
 		default:
@@ -87,29 +92,61 @@ func Build(r Request, s nas.Settings, covered Coverage) Plan {
 		}
 	}
 	p.Keeps = keeps(r, s)
+	if r.Mode == Hard {
+		p.NotCovered = append(p.NotCovered, beyond()...)
+		p.Losses = append(p.Losses, "how it is set up now: a bundle of these settings is kept on the NAS, for root alone, from which they can be put back")
+	}
 	p.Takes = takes(p)
 	if SetsPassword(r.Mode, r.Scope) {
 		p.Needs = append(p.Needs, "a new password of at least 15 characters")
 	}
 	p.Needs = append(p.Needs, r.Needs...)
-	p.Needs = append(p.Needs, "somebody at the NAS: the reset button held for 4 seconds, and the code that it beeps")
+	press := "the reset button held for 4 seconds"
+	if r.Mode == Hard {
+		press += " until it beeps, and within 10 seconds again until it beeps three times"
+	}
+	p.Needs = append(p.Needs, "somebody at the NAS: "+press+", and the code that it beeps")
 	return p
 }
 
-func (p *Plan) add(e nas.Effect, s nas.Settings, administrator string) {
-	before, after := Describe(e, s, administrator), Describe(e, Apply(e, s, administrator), administrator)
-	if e == nas.E1 {
-		who := administrator
-		if who == "" {
-			who = "the administrator that you choose"
+// beyond is what no adapter manages, so that a hard reset leaves it (D5).
+func beyond() []string {
+	return []string{
+		"installed programs and their own settings: containers, databases, media servers",
+		"scheduled tasks (cron, systemd timers) and services that were switched on or off",
+		"SSH host keys, and the authorized_keys in home folders: look into the administrator's",
+		"certificates, mail, printers, and what else was set by hand on the system",
+	}
+}
+
+// WayIn reports whether an administrator can sign in after the reset with a
+// password that is known: one that the reset sets, or one that it leaves (X24).
+func WayIn(r Request, s nas.Settings, covered Coverage) bool {
+	effects := Effects(r.Mode, r.Scope)
+	for _, e := range effects {
+		if covered[e].Present {
+			s = r.Wizard.Apply(e, s, r.Administrator)
 		}
+	}
+	if slices.Contains(effects, nas.H3) { // whoever else could sign in is locked, or only at the console
+		a, ok := s.Account(r.Administrator)
+		return ok && a.Administrator && a.Enabled && covered[nas.E1].Present
+	}
+	return slices.ContainsFunc(s.Administrators(), func(a nas.Account) bool { return a.Enabled })
+}
+
+func (p *Plan) add(e nas.Effect, s nas.Settings, r Request) {
+	administrator := r.Administrator
+	before, after := Describe(e, s, administrator), Describe(e, r.Wizard.Apply(e, s, administrator), administrator)
+	if e == nas.E1 {
+		who := orChosen(administrator)
 		before, after = who+": the password of now", who+": the new password that you choose; every session of that account is ended"
 	}
 	if before == after {
 		return
 	}
 	p.Changes = append(p.Changes, Change{ID: e, Setting: e.Setting(), From: before, To: after})
-	p.Losses = append(p.Losses, losses(e, s)...)
+	p.Losses = append(p.Losses, losses(e, s, administrator)...)
 	for _, i := range interrupts(e) {
 		if !slices.Contains(p.Interrupts, i) {
 			p.Interrupts = append(p.Interrupts, i)
@@ -151,8 +188,57 @@ func Describe(e nas.Effect, s nas.Settings, administrator string) string {
 	case nas.E13:
 		a, _ := s.Account(administrator)
 		return onOff(a.SecondFactor)
+	case nas.H1:
+		return s.Name
+	case nas.H2:
+		return describeShares(s.Shares)
+	case nas.H3:
+		return describeOthers(s, administrator)
 	}
 	return ""
+}
+
+func describeShares(sh *nas.Shares) string {
+	switch {
+	case sh == nil:
+		return "not managed"
+	case !sh.Changed:
+		return "as at install: " + listed(sh.Baseline)
+	default:
+		return listed(sh.Defined)
+	}
+}
+
+func listed(names []string) string {
+	if len(names) == 0 {
+		return "none"
+	}
+	return enumerate(names)
+}
+
+// describeOthers says which of the accounts that H3 is about can sign in.
+func describeOthers(s nas.Settings, administrator string) string {
+	var open, locked []string
+	for _, a := range s.Accounts {
+		switch {
+		case !Locked(a.Name, administrator):
+		case a.Enabled:
+			open = append(open, a.Name)
+		default:
+			locked = append(locked, a.Name)
+		}
+	}
+	var parts []string
+	if len(open) > 0 {
+		parts = append(parts, enumerate(open)+": open")
+	}
+	if len(locked) > 0 {
+		parts = append(parts, enumerate(locked)+": locked")
+	}
+	if len(parts) == 0 {
+		return "none"
+	}
+	return strings.Join(parts, "; ")
 }
 
 func describePorts(s nas.Settings) string {
@@ -236,7 +322,7 @@ func each[T any](items []T, describe func(T) string) string {
 }
 
 // losses are what cannot be had back from the NAS afterwards.
-func losses(e nas.Effect, s nas.Settings) []string {
+func losses(e nas.Effect, s nas.Settings, administrator string) []string {
 	switch e {
 	case nas.E4:
 		return []string{"the addresses that were set by hand: this plan and the receipt name them, so that they can be put back"}
@@ -252,8 +338,19 @@ func losses(e nas.Effect, s nas.Settings) []string {
 			}
 		}
 		return out
+	case nas.H2:
+		return []string{"which folders are shared, with whom and how, as far as it was set since install; the folders and all in them stay"}
+	case nas.H3:
+		return []string{"that anybody but " + orChosen(administrator) + " can sign in, until that administrator opens their accounts again; every file keeps its owner"}
 	}
 	return nil
+}
+
+func orChosen(administrator string) string {
+	if administrator == "" {
+		return "the administrator that you choose"
+	}
+	return administrator
 }
 
 // interrupts are what stops for a moment (D12).
@@ -267,21 +364,40 @@ func interrupts(e nas.Effect) []string {
 		return []string{"everything that uses the network, for some seconds"}
 	case nas.E12:
 		return []string{"access to encrypted folders, until their passphrase is typed"}
+	case nas.H1:
+		return []string{"connections by the old name"}
+	case nas.H2:
+		return []string{"open SMB and NFS connections, which are made anew"}
+	case nas.H3:
+		return []string{"sessions of all other people"}
 	}
 	return nil
 }
 
-func keeps(r Request, s nas.Settings) []string {
-	out := []string{"every file on every volume: no reset writes to a volume"}
-	if others := otherAccounts(s, r.Administrator); len(others) > 0 {
-		out = append(out, "the accounts and passwords of "+enumerate(others))
-	} else {
-		out = append(out, "every other account and its password")
+// keepsHard is what the hardest reset leaves as it is.
+func keepsHard(s nas.Settings) []string {
+	out := []string{
+		"every file on every volume: no reset writes to a volume",
+		"the volumes, and how they are mounted: fstab, mdadm.conf and crypttab are never touched",
+		"every account, though locked: each file keeps its owner",
+		"the identity key of this NAS, the owner's choice of what the button may do, every counter, spent recovery codes, receipts, enrolled owner keys",
 	}
-	out = append(out, "shares and their permissions")
+	if _, ok := s.Account("root"); ok {
+		out = append(out, "root's password, if it has one: it opens the console")
+	}
+	return out
+}
+
+func keeps(r Request, s nas.Settings) []string {
 	effects := Effects(r.Mode, r.Scope)
+	var out []string
+	if r.Mode == Hard {
+		out = keepsHard(s)
+	} else {
+		out = keepsSoft(r, s)
+	}
 	for _, e := range nas.Effects() {
-		if e == nas.E1 || e == nas.E13 || slices.Contains(effects, e) || !present(e, s) {
+		if e == nas.E1 || e == nas.E13 || e == nas.H2 || e == nas.H3 || slices.Contains(effects, e) || !present(e, s) {
 			continue
 		}
 		out = append(out, e.Setting()+": "+Describe(e, s, r.Administrator))
@@ -299,6 +415,16 @@ func keeps(r Request, s nas.Settings) []string {
 		out = append(out, r.Administrator+"'s second factor: taking it away needs a second proof")
 	}
 	return out
+}
+
+func keepsSoft(r Request, s nas.Settings) []string {
+	out := []string{"every file on every volume: no reset writes to a volume"}
+	if others := otherAccounts(s, r.Administrator); len(others) > 0 {
+		out = append(out, "the accounts and passwords of "+enumerate(others))
+	} else {
+		out = append(out, "every other account and its password")
+	}
+	return append(out, "shares and their permissions")
 }
 
 // named is how many accounts a plan names; the others it counts.
@@ -344,6 +470,10 @@ func present(e nas.Effect, s nas.Settings) bool {
 		return s.VirtualMachines != nil
 	case nas.E12:
 		return len(s.EncryptedFolders) > 0
+	case nas.H1:
+		return s.Name != ""
+	case nas.H2:
+		return s.Shares != nil
 	}
 	return len(s.Accounts) > 0
 }

@@ -60,7 +60,9 @@ func Effects(m Mode, s Scope) []nas.Effect {
 	network := []nas.Effect{nas.E3, nas.E4, nas.E5, nas.E6, nas.E7}
 	everything := slices.Concat([]nas.Effect{nas.E1, nas.E2}, network, []nas.Effect{nas.E8, nas.E9, nas.E10, nas.E11, nas.E12})
 	switch {
-	case m == Hard, s == All:
+	case m == Hard: // D5: all of Mode 1, and what makes it a new NAS
+		return append(everything, nas.H1, nas.H2, nas.H3)
+	case s == All:
 		return everything
 	case s == Network:
 		return network
@@ -83,8 +85,9 @@ type Step struct {
 }
 
 // Apply returns the settings as they are after effect e, and leaves s alone.
-// administrator is the account that E1 and E13 are for. Applying the same
-// effect twice changes nothing more, but for E1, which counts passwords.
+// administrator is the account that E1 and E13 are for, and that H3 spares.
+// Applying the same effect twice changes nothing more, but for E1, which counts
+// passwords. What the set-up wizard's answers add is [Wizard.Apply]'s.
 func Apply(e nas.Effect, s nas.Settings, administrator string) nas.Settings {
 	s = s.Clone()
 	switch e {
@@ -144,8 +147,25 @@ func Apply(e nas.Effect, s nas.Settings, administrator string) nas.Settings {
 		}
 	case nas.E13:
 		onAccount(s, administrator, func(a *nas.Account) { a.SecondFactor = false })
+	case nas.H2:
+		if s.Shares != nil {
+			*s.Shares = nas.Shares{Defined: slices.Clone(s.Shares.Baseline), Baseline: s.Shares.Baseline}
+		}
+	case nas.H3:
+		for i := range s.Accounts {
+			if Locked(s.Accounts[i].Name, administrator) {
+				s.Accounts[i].Enabled = false
+			}
+		}
 	}
 	return s
+}
+
+// Locked reports whether H3 locks an account: every person's but the
+// administrator's who takes the NAS over, and root's. Root signs in at the
+// console, which is nobody's who is not with the NAS, and is the last way in.
+func Locked(account, administrator string) bool {
+	return account != administrator && account != "root"
 }
 
 // standardMTU is the largest packet of plain Ethernet, in bytes.

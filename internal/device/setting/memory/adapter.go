@@ -27,12 +27,19 @@ type adapter struct {
 func (st *Store) Adapters() []setting.Adapter {
 	var all []setting.Adapter
 	for _, e := range nas.Effects() {
-		if e != nas.E13 { // no claim reaches it yet
+		switch e {
+		case nas.E13: // no claim reaches it yet
+		case nas.H3: // a snapshot has the accounts from E1's
+			all = append(all, forgetful{adapter{st, e}})
+		default:
 			all = append(all, adapter{st, e})
 		}
 	}
 	return all
 }
+
+// forgetful is an adapter that keeps nothing for a snapshot.
+type forgetful struct{ setting.Adapter }
 
 // part is the value that one effect is about; it is what a step records.
 type part struct {
@@ -75,8 +82,12 @@ func (a adapter) Read(_ context.Context, s *nas.Settings) error {
 // interfaces: each keeps the other's half as it finds it.
 func slot(e nas.Effect, s *nas.Settings) any {
 	switch e {
-	case nas.E1:
+	case nas.E1, nas.H3:
 		return &s.Accounts
+	case nas.H1:
+		return &s.Name
+	case nas.H2:
+		return &s.Shares
 	case nas.E2:
 		return &s.Guest
 	case nas.E3:
@@ -103,6 +114,9 @@ func slot(e nas.Effect, s *nas.Settings) any {
 // project is one effect's part of the settings, as JSON; null is "not there".
 func project(e nas.Effect, s nas.Settings) (json.RawMessage, error) {
 	s = s.Clone()
+	if e == nas.H1 && s.Name == "" {
+		return json.RawMessage("null"), nil
+	}
 	for i := range s.Interfaces {
 		in := &s.Interfaces[i]
 		switch e {
@@ -156,12 +170,20 @@ func (a adapter) partOf(s State, administrator string) (part, error) {
 		}
 		return part{Account: &account, Hash: s.Hashes[administrator]}, nil
 	}
+	if a.effect == nas.H3 {
+		raw, err := json.Marshal(slices.DeleteFunc(s.Settings.Clone().Accounts, func(x nas.Account) bool { return !reset.Locked(x.Name, administrator) }))
+		return part{Settings: raw}, err
+	}
 	raw, err := project(a.effect, s.Settings)
 	return part{Settings: raw}, err
 }
 
 func (a adapter) put(s *State, administrator string, p part) error {
-	if a.effect != nas.E1 {
+	switch a.effect {
+	case nas.E1:
+	case nas.H3:
+		return putOthers(s, p)
+	default:
 		return inject(a.effect, &s.Settings, p.Settings)
 	}
 	for i := range s.Settings.Accounts {
@@ -170,6 +192,22 @@ func (a adapter) put(s *State, administrator string, p part) error {
 		}
 	}
 	s.Hashes[administrator] = p.Hash
+	return nil
+}
+
+// putOthers replaces the accounts that H3 is about, each by its name.
+func putOthers(s *State, p part) error {
+	var others []nas.Account
+	if err := json.Unmarshal(p.Settings, &others); err != nil {
+		return err
+	}
+	for _, o := range others {
+		for i := range s.Settings.Accounts {
+			if s.Settings.Accounts[i].Name == o.Name {
+				s.Settings.Accounts[i] = o
+			}
+		}
+	}
 	return nil
 }
 
@@ -188,7 +226,7 @@ func (a adapter) Prepare(_ context.Context, q setting.Request) ([]reset.Step, er
 		return nil, err
 	}
 	next := stored.clone()
-	next.Settings = reset.Apply(a.effect, stored.Settings, q.Administrator)
+	next.Settings = q.Wizard.Apply(a.effect, stored.Settings, q.Administrator)
 	if a.effect == nas.E1 {
 		if q.Password.Empty() {
 			return nil, errors.New("a new password is needed")
@@ -203,7 +241,7 @@ func (a adapter) Prepare(_ context.Context, q setting.Request) ([]reset.Step, er
 		return nil, err
 	}
 	d := data{Old: old, New: renewed}
-	if a.effect == nas.E1 {
+	if a.effect == nas.E1 || a.effect == nas.H3 {
 		d.Administrator = q.Administrator
 	}
 	raw, err := json.Marshal(d)

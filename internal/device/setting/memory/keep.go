@@ -129,7 +129,7 @@ func field(e nas.Effect) string {
 	return map[nas.Effect]string{
 		nas.E1: "accounts", nas.E2: "guest", nas.E3: "ports", nas.E4: "interfaces", nas.E5: "interfaces", nas.E6: "pppoe",
 		nas.E7: "bonds", nas.E8: "auto_block", nas.E9: "firewall", nas.E10: "high_availability", nas.E11: "virtual_machines",
-		nas.E12: "encrypted_folders",
+		nas.E12: "encrypted_folders", nas.H1: "name", nas.H2: "shares",
 	}[e]
 }
 

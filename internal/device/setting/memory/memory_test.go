@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/paperclip-nas/paperclip/internal/device/setting"
@@ -20,6 +21,8 @@ import (
 
 func household() nas.Settings {
 	return nas.Settings{
+		Name:             "cellar",
+		Shares:           &nas.Shares{Defined: []string{"photos"}, Baseline: []string{"homes"}, Changed: true},
 		Accounts:         []nas.Account{{Name: "anna", Administrator: true, Enabled: true}, {Name: "ben", Enabled: true}},
 		Guest:            &nas.Guest{Enabled: true},
 		Ports:            &nas.Ports{HTTP: 8080, HTTPS: 8443, ForceHTTPS: true},
@@ -38,6 +41,7 @@ func household() nas.Settings {
 // a value that is neither the old one nor the new.
 func third() nas.Settings {
 	s := household()
+	s.Name, s.Shares.Defined, s.Accounts[1].SecondFactor = "other", []string{"music"}, true
 	s.Ports = &nas.Ports{HTTP: 1, HTTPS: 2}
 	s.Interfaces[0].Addresses, s.Interfaces[0].MTU = []netip.Prefix{netip.MustParsePrefix("10.9.9.9/8")}, 4000
 	s.PPPoE.Interface = "eth7"
@@ -49,10 +53,15 @@ func third() nas.Settings {
 	return s
 }
 
+func adapterOf(st *memory.Store, e nas.Effect) setting.Adapter {
+	all := st.Adapters()
+	return all[slices.IndexFunc(all, func(a setting.Adapter) bool { return a.Effects()[0] == e })]
+}
+
 // The contract of every adapter, for each row that a virtual NAS has.
 func TestContract(t *testing.T) {
 	file := func(root string) string { return filepath.Join(root, "settings.json") }
-	for i, e := range nas.Effects() {
+	for _, e := range nas.Effects() {
 		if e == nas.E13 {
 			continue // no adapter: no claim reaches it yet
 		}
@@ -71,13 +80,18 @@ func TestContract(t *testing.T) {
 					return store
 				}
 				store := create(t, household(), hash)
+				request := setting.Request{Mode: reset.Soft, Scope: reset.All, Administrator: "anna", Password: access.NewSecret("violet tractor 9 gulls")}
 				idle := setting.Request{Mode: reset.Soft, Scope: reset.Network}
 				if e == nas.E3 || e == nas.E4 || e == nas.E5 || e == nas.E6 || e == nas.E7 {
 					idle = setting.Request{Mode: reset.Soft, Scope: reset.Credentials, Administrator: "anna", Password: access.NewSecret("violet tractor 9 gulls")}
 				}
+				if e == nas.H1 || e == nas.H2 || e == nas.H3 {
+					idle = request
+					request.Mode, request.Wizard = reset.Hard, reset.Wizard{Name: "attic"}
+				}
 				system := settingtest.System{
-					Adapter: store.Adapters()[i],
-					Request: setting.Request{Mode: reset.Soft, Scope: reset.All, Administrator: "anna", Password: access.NewSecret("violet tractor 9 gulls")},
+					Adapter: adapterOf(store, e),
+					Request: request,
 					Idle:    idle,
 					Stored: func(t testing.TB) []byte {
 						raw, err := os.ReadFile(file(root))
@@ -92,7 +106,7 @@ func TestContract(t *testing.T) {
 						if err != nil {
 							t.Fatal(err)
 						}
-						return again.Adapters()[i]
+						return adapterOf(again, e)
 					},
 				}
 				if e == nas.E1 { // of accounts, a snapshot holds those of people who are no administrators
