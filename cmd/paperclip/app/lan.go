@@ -12,7 +12,6 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/paperclip-nas/paperclip/internal/domain/catalog"
-	"github.com/paperclip-nas/paperclip/internal/domain/nas"
 	"github.com/paperclip-nas/paperclip/internal/lab"
 	"github.com/paperclip-nas/paperclip/internal/owner/discover"
 	"github.com/paperclip-nas/paperclip/internal/owner/driver/native"
@@ -157,10 +156,7 @@ func (l *lan) describe(ctx context.Context, met *native.Device, d *discover.Devi
 	if err != nil {
 		return
 	}
-	status := nas.StartingServices
-	if info.Ready {
-		status = nas.Ready
-	}
+	status := info.State()
 	d.Status, d.StatusText = status.ID(), status.String()
 	d.Facts = append(d.Facts, discover.Fact{Field: "status", Value: status.ID(), Source: "native", Trust: discover.Proved})
 	if d.Model == "" && info.Model != "" {

@@ -63,7 +63,7 @@ func (h console) Reset(ctx context.Context, q corewire.ResetRequest) (deviceapi.
 	if err != nil {
 		return deviceapi.ProgressReply{}, err
 	}
-	plan, err := s.plan(reset.Request{Device: c.cfg.Name, Mode: reset.Soft, Scope: q.Scope, Administrator: q.Administrator})
+	plan, err := s.plan(reset.Request{Device: c.name(), Mode: reset.Soft, Scope: q.Scope, Administrator: q.Administrator})
 	if err != nil {
 		return deviceapi.ProgressReply{}, err
 	}

@@ -60,7 +60,8 @@ type ClaimNetwork interface {
 // Config is what a Core is built from. Accounts, Network and Sessions may be
 // nil; Panel's parts too.
 type Config struct {
-	Name  string // what the device is called on the LAN
+	Name  string        // what the device is called on the LAN
+	Named func() string // the same where a reset can change it: asked each time; may be nil
 	Model string
 	Dir   string // state directory: identity, journal, counters, receipts
 
@@ -89,6 +90,7 @@ type Core struct {
 	attempts attempts
 	codes    *codes
 	owners   *owners
+	setUp    *setUp // Run's goroutine only, once it runs
 	signIns  throttle
 
 	calls   chan func()
@@ -147,8 +149,12 @@ func New(cfg Config) (*Core, error) {
 	if err != nil {
 		return nil, err
 	}
+	left, err := loadSetUp(cfg.FS, cfg.Dir)
+	if err != nil {
+		return nil, err
+	}
 	c := &Core{
-		cfg: cfg, owners: owners, conversations: map[string]*conversation{}, identity: id, journal: j, attempts: a, codes: given, signIns: newThrottle(cfg.Clock),
+		cfg: cfg, owners: owners, conversations: map[string]*conversation{}, identity: id, journal: j, attempts: a, codes: given, setUp: left, signIns: newThrottle(cfg.Clock),
 		calls: make(chan func()), started: make(chan struct{}), done: make(chan struct{}),
 		claim: access.NewClaim(cfg.Rules), visits: map[string]*visit{}, watchers: map[chan corewire.State]bool{},
 	}

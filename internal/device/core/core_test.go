@@ -92,6 +92,8 @@ func (n *fakeNetwork) last() string {
 
 func settings() nas.Settings {
 	return nas.Settings{
+		Name:   "cellar",
+		Shares: &nas.Shares{Defined: []string{"photos"}, Baseline: []string{}, Changed: true},
 		Accounts: []nas.Account{
 			{Name: "anna", Administrator: true, Enabled: true},
 			{Name: "root", Administrator: true, BuiltIn: true},
@@ -131,7 +133,7 @@ func (d *device) boot(change func([]setting.Adapter) []setting.Adapter) {
 	d.panel = memory.New(clk)
 	d.ear = d.panel.Listen()
 	c, err := core.New(core.Config{
-		Name: "cellar", Model: "Linux NAS", Dir: filepath.Join(d.dir, "state"), FS: opfs.OS(nil), Clock: clk, Rand: rand.Reader,
+		Name: "cellar", Named: func() string { return d.store.Running().Settings.Name }, Model: "Linux NAS", Dir: filepath.Join(d.dir, "state"), FS: opfs.OS(nil), Clock: clk, Rand: rand.Reader,
 		Log:   slog.New(slog.NewTextHandler(d.log, nil)),
 		Panel: d.panel.Ports(), Profile: button.Paperclip(), Adapters: adapters, Accounts: d.store, Network: d.network, Policy: d.policy,
 	})
@@ -282,6 +284,21 @@ func (a *assistant) call(kind deviceapi.Kind, body, reply any) error {
 func (d *device) present() *assistant {
 	d.t.Helper()
 	d.press(4200 * time.Millisecond)
+	return d.prove()
+}
+
+// presentHard is present for a hard reset: the second press.
+func (d *device) presentHard() *assistant {
+	d.t.Helper()
+	d.press(4200 * time.Millisecond)
+	time.Sleep(3 * time.Second)
+	d.press(4200 * time.Millisecond)
+	d.ear = d.panel.Listen() // the code of before the second press is worth nothing
+	return d.prove()
+}
+
+func (d *device) prove() *assistant {
+	d.t.Helper()
 	code := d.hear()
 	a, err := d.enter()
 	if err != nil {
@@ -307,7 +324,7 @@ func (a *assistant) resetWith(q deviceapi.PlanCall, password, code string) (devi
 		return deviceapi.ProgressReply{}, err
 	}
 	var accepted deviceapi.CommitReply
-	if err := a.call(deviceapi.KindCommit, deviceapi.CommitCall{PlanHash: plan.Hash, Administrator: q.Administrator, NewPassword: access.NewSecret(password), RecoveryCode: access.NewSecret(code), OwnerKey: a.key, OwnerLabel: a.label}, &accepted); err != nil {
+	if err := a.call(deviceapi.KindCommit, deviceapi.CommitCall{PlanHash: plan.Hash, Administrator: q.Administrator, NewPassword: access.NewSecret(password), RecoveryCode: access.NewSecret(code), OwnerKey: a.key, OwnerLabel: a.label, Wizard: q.Wizard}, &accepted); err != nil {
 		return deviceapi.ProgressReply{}, err
 	}
 	for {

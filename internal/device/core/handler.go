@@ -140,8 +140,8 @@ func (c *Core) claimState() deviceapi.Claim {
 // device is what anybody on the LAN may know.
 func (c *Core) device() deviceapi.Device {
 	return deviceapi.Device{
-		Version: deviceapi.Version, Name: c.cfg.Name, Vendor: "Paperclip", Model: c.cfg.Model,
-		KeyID: c.KeyID(), Ready: c.ready && (c.current == nil || c.current.finished), Claim: c.claimState(),
+		Version: deviceapi.Version, Name: c.name(), Vendor: "Paperclip", Model: c.cfg.Model,
+		KeyID: c.KeyID(), Ready: c.ready && (c.current == nil || c.current.finished), Status: c.deviceStatus().ID(), Claim: c.claimState(),
 	}
 }
 

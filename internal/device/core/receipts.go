@@ -132,7 +132,7 @@ func (c *Core) statement(r *journal.Record, previous string) (receipt.Statement,
 		return receipt.Statement{}, fmt.Errorf("the plan in the journal cannot be read: %w", err)
 	}
 	s := receipt.Statement{
-		Device: receipt.Device{Name: c.cfg.Name}, Transaction: r.ID, Claim: r.Claim,
+		Device: receipt.Device{Name: plan.Device}, Transaction: r.ID, Claim: r.Claim,
 		Mode: string(r.Mode), Scope: string(r.Scope), Administrator: r.Administrator, PlanHash: r.PlanHash,
 		NotCovered: plan.NotCovered, AcceptedAt: r.AcceptedAt, CommittedAt: c.cfg.Clock.Now(),
 		Result: receipt.Undone, Previous: previous,

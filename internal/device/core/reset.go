@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/paperclip-nas/paperclip/internal/device/bundle"
 	"github.com/paperclip-nas/paperclip/internal/device/journal"
 	"github.com/paperclip-nas/paperclip/internal/device/setting"
 	"github.com/paperclip-nas/paperclip/internal/domain/access"
@@ -23,6 +24,7 @@ type transaction struct {
 	id       string
 	state    string
 	steps    []deviceapi.StepState
+	hard     bool
 	finished bool
 	end      chan struct{} // closed when finished
 	problem  *catalog.Problem
@@ -74,7 +76,7 @@ func (c *Core) call(ctx context.Context, v *visit, message []byte) (any, error) 
 		if err != nil {
 			return nil, err
 		}
-		plan, err := c.claimPlan(s, q)
+		plan, err := c.claimPlan(ctx, s, q)
 		if err != nil {
 			return nil, err
 		}
@@ -128,11 +130,15 @@ func (c *Core) options(ctx context.Context) (deviceapi.OptionsReply, error) {
 	if err := c.readSettings(ctx, &s); err != nil {
 		return deviceapi.OptionsReply{}, err
 	}
+	modes, err := c.modes(ctx)
+	if err != nil {
+		return deviceapi.OptionsReply{}, err
+	}
 	reply := deviceapi.OptionsReply{
-		Device:         nas.Identity{Name: c.cfg.Name, Vendor: "Paperclip", Model: c.cfg.Model, KeyID: c.KeyID()},
+		Device:         nas.Identity{Name: c.name(), Vendor: "Paperclip", Model: c.cfg.Model, KeyID: c.KeyID()},
 		Administrators: []deviceapi.Administrator{},
 		Settings:       shown(s),
-		Modes:          []reset.Mode{reset.Soft},
+		Modes:          modes,
 		Scopes:         []reset.Scope{},
 		Demands:        map[reset.Scope]access.Demand{},
 	}
@@ -142,6 +148,9 @@ func (c *Core) options(ctx context.Context) (deviceapi.OptionsReply, error) {
 			reply.Scopes = append(reply.Scopes, scope)
 		}
 		reply.Demands[scope] = demand
+	}
+	if slices.Contains(modes, reset.Hard) {
+		reply.HardDemand = c.hardDemand()
 	}
 	for _, a := range s.Administrators() {
 		reply.Administrators = append(reply.Administrators, deviceapi.Administrator{Name: a.Name, BuiltIn: a.BuiltIn, SecondFactor: a.SecondFactor})
@@ -208,13 +217,19 @@ func (s survey) plan(r reset.Request) (reset.Plan, error) {
 }
 
 // claimPlan is plan for a claimant: what the owner's policy asks for is in it.
-func (c *Core) claimPlan(s survey, q deviceapi.PlanCall) (reset.Plan, error) {
-	r := reset.Request{Device: c.cfg.Name, Mode: q.Mode, Scope: q.Scope, Administrator: q.Administrator}
+func (c *Core) claimPlan(ctx context.Context, s survey, q deviceapi.PlanCall) (reset.Plan, error) {
+	r := reset.Request{Device: c.name(), Mode: q.Mode, Scope: q.Scope, Administrator: q.Administrator}
 	switch c.cfg.Policy.Asks(reset.Effects(q.Mode, q.Scope)) {
 	case access.Never:
 		return reset.Plan{}, catalog.New("policy_network_only")
 	case access.SecondProof:
 		r.Needs = []string{"a recovery code of this administrator, as the owner chose"}
+	}
+	if err := c.do(ctx, func() error { return c.mayBeHard(q.Mode) }); err != nil {
+		return reset.Plan{}, err
+	}
+	if err := c.hardRequest(ctx, s, &r, q.Wizard); err != nil {
+		return reset.Plan{}, err
 	}
 	return s.plan(r)
 }
@@ -239,6 +254,9 @@ func (c *Core) commit(ctx context.Context, v *visit, q deviceapi.CommitCall) (de
 	}
 	t, err := c.accept(ctx, plan, q.NewPassword, &q, func() error {
 		if err := refuse(c.claim.Holds(c.cfg.Clock.Monotonic(), v.id)); err != nil {
+			return err
+		}
+		if err := c.mayBeHard(plan.Mode); err != nil {
 			return err
 		}
 		return c.secondProof(plan, q.RecoveryCode)
@@ -281,6 +299,12 @@ func (c *Core) accept(ctx context.Context, plan reset.Plan, password access.Secr
 	if err != nil {
 		return nil, err
 	}
+	var before bundle.Bundle
+	if plan.Mode == reset.Hard {
+		if before, err = c.saved(ctx, c.cfg.Adapters, ""); err != nil {
+			return nil, catalog.New("preflight_failed", "the settings of now could not be saved").Because(err)
+		}
+	}
 	return in(ctx, c, func() (*transaction, error) {
 		if err := may(); err != nil {
 			return nil, err
@@ -298,6 +322,11 @@ func (c *Core) accept(ctx context.Context, plan reset.Plan, password access.Secr
 		}
 		if claimant != nil {
 			record.Claim, record.OwnerKey, record.OwnerLabel = c.claimID, claimant.OwnerKey, claimant.OwnerLabel
+		}
+		if plan.Mode == reset.Hard {
+			if err := c.keepBundle(before, id); err != nil {
+				return nil, err
+			}
 		}
 		if err := c.journal.Accept(record); err != nil {
 			return nil, catalog.New("preflight_failed", "its journal could not be written").Because(err)
@@ -317,7 +346,7 @@ func (c *Core) accepted(ctx context.Context, q deviceapi.CommitCall) (reset.Plan
 	if err != nil {
 		return reset.Plan{}, err
 	}
-	plan, err := c.planOfHash(s, q)
+	plan, err := c.planOfHash(ctx, s, q)
 	if err != nil {
 		return reset.Plan{}, err
 	}
@@ -333,7 +362,7 @@ func (c *Core) judge(s survey, plan reset.Plan, password access.Secret) error {
 	if !ok {
 		return catalog.New("unknown_administrator", plan.Administrator)
 	}
-	if r := access.CheckPassword(password, a.SecondFactor, a.Name, c.cfg.Name); r != access.PasswordFits {
+	if r := access.CheckPassword(password, a.SecondFactor, a.Name, c.name()); r != access.PasswordFits {
 		return catalog.New(catalog.ID(r))
 	}
 	return nil
@@ -341,12 +370,15 @@ func (c *Core) judge(s survey, plan reset.Plan, password access.Secret) error {
 
 // planOfHash finds which of the few plans that a claim can have is meant. None
 // means that the settings changed since it was shown.
-func (c *Core) planOfHash(s survey, q deviceapi.CommitCall) (reset.Plan, error) {
+func (c *Core) planOfHash(ctx context.Context, s survey, q deviceapi.CommitCall) (reset.Plan, error) {
+	if q.Wizard != nil {
+		return c.hardPlanOf(ctx, s, q)
+	}
 	for _, scope := range []reset.Scope{reset.Credentials, reset.Network, reset.All} {
 		if c.cfg.Policy.Asks(reset.Effects(reset.Soft, scope)) == access.Never {
 			continue
 		}
-		plan, err := c.claimPlan(s, deviceapi.PlanCall{Mode: reset.Soft, Scope: scope, Administrator: q.Administrator})
+		plan, err := c.claimPlan(ctx, s, deviceapi.PlanCall{Mode: reset.Soft, Scope: scope, Administrator: q.Administrator})
 		if err != nil {
 			return reset.Plan{}, err
 		}
@@ -360,9 +392,20 @@ func (c *Core) planOfHash(s survey, q deviceapi.CommitCall) (reset.Plan, error) 
 // prepare asks every adapter that the plan needs for its steps.
 func (c *Core) prepare(ctx context.Context, plan reset.Plan, password access.Secret) ([]reset.Step, error) {
 	request := setting.Request{Mode: plan.Mode, Scope: plan.Scope, Administrator: plan.Administrator, Password: password}
-	wanted := reset.Effects(plan.Mode, plan.Scope)
+	if plan.Wizard != nil {
+		request.Wizard = *plan.Wizard
+	}
+	steps, err := prepareAll(ctx, c.cfg.Adapters, request)
+	if err == nil && len(steps) == 0 {
+		err = catalog.New("preflight_failed", "there is nothing to change: everything is so already")
+	}
+	return steps, err
+}
+
+func prepareAll(ctx context.Context, adapters []setting.Adapter, request setting.Request) ([]reset.Step, error) {
+	wanted := reset.Effects(request.Mode, request.Scope)
 	var steps []reset.Step
-	for _, a := range c.cfg.Adapters {
+	for _, a := range adapters {
 		if !slices.ContainsFunc(a.Effects(), func(e nas.Effect) bool { return slices.Contains(wanted, e) }) {
 			continue
 		}
@@ -374,20 +417,20 @@ func (c *Core) prepare(ctx context.Context, plan reset.Plan, password access.Sec
 			continue
 		}
 		s, err := a.Prepare(ctx, request)
+		if p, ok := errors.AsType[catalog.Problem](err); ok {
+			return nil, p
+		}
 		if err != nil {
 			return nil, catalog.New("preflight_failed", "the part "+a.ID()+" cannot be prepared").Because(err)
 		}
 		steps = append(steps, s...)
-	}
-	if len(steps) == 0 {
-		return nil, catalog.New("preflight_failed", "there is nothing to change: everything is so already")
 	}
 	return steps, nil
 }
 
 // begin carries the record out in a goroutine of its own. Run's goroutine only.
 func (c *Core) begin(record journal.Record) *transaction {
-	t := &transaction{id: record.ID, state: string(journal.Accepted), end: make(chan struct{})}
+	t := &transaction{id: record.ID, state: string(journal.Accepted), hard: record.Mode == reset.Hard, end: make(chan struct{})}
 	for _, s := range record.Steps {
 		t.steps = append(t.steps, deviceapi.StepState{Name: s.Name, State: "waiting"})
 	}
@@ -439,6 +482,12 @@ func (c *Core) ended(t *transaction, record *journal.Record, result journal.Resu
 		c.cfg.Log.Info("a reset has ended", "transaction", record.ID, "result", string(result.State), "failure", result.Failure, "left_alone", strings.Join(result.LeftAlone, " "))
 	}
 	_ = c.do(c.ctx, func() error {
+		if record.State.Final() {
+			c.afterHard(record)
+		}
+		if t.hard && record.State == journal.Committed {
+			c.speaker.acknowledge(1) // D4: ready again
+		}
 		t.finished, t.problem, t.receipt = true, problem, file
 		close(t.end)
 		if result.State != "" {
@@ -458,6 +507,9 @@ func (c *Core) cutSessions(record *journal.Record) {
 	}
 	if err := c.cfg.Sessions.End(c.ctx, record.Administrator); err != nil {
 		c.cfg.Log.Error("sessions of before could not all be ended", "administrator", record.Administrator, "error", err)
+	}
+	if record.Mode == reset.Hard {
+		c.cutAll(record.Administrator)
 	}
 }
 
@@ -502,6 +554,7 @@ func (c *Core) finishOpen(ctx context.Context) error {
 	if err != nil || last == nil {
 		return journalProblem(err)
 	}
+	c.afterHard(last)
 	_, err = c.settle(last)
 	return err
 }

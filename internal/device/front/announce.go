@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 
+	"github.com/paperclip-nas/paperclip/internal/domain/nas"
 	"github.com/paperclip-nas/paperclip/internal/protocol/announce"
 )
 
@@ -43,6 +44,9 @@ func (f *Front) announcements(v *view) []Announcement {
 	}
 	for _, in := range interfaces {
 		n := announce.Native{Name: v.device.Name, KeyID: v.device.KeyID, MAC: in.MAC, Claim: v.state.Claim.Open}
+		if v.device.Status == nas.ConfigurationLost.ID() {
+			n.Status = v.device.Status
+		}
 		instance, err := n.Instance(https.Port())
 		if err != nil {
 			f.log.Warn("an interface cannot be announced", "interface", in.Name, "error", err)

@@ -73,6 +73,16 @@ func StatusFromFindhost(a7 uint32) Status {
 	return Other
 }
 
+// StatusOf reads a status's id; one that is not known is Other.
+func StatusOf(id string) Status {
+	for _, s := range Statuses() {
+		if s.ID() == id {
+			return s
+		}
+	}
+	return Other
+}
+
 func (s Status) fact() statusFact {
 	facts := statusFacts()
 	if f, ok := facts[s]; ok {

@@ -189,6 +189,9 @@ func (m *MDNS) sighting(i announce.Instance, from netip.Addr) (Sighting, bool) {
 	if n, err := announce.ParseNative(i); err == nil {
 		s.Name, s.Vendor, s.KeyID, s.MACs, s.Claim = n.Name, "Paperclip", n.KeyID, []string{n.MAC}, &n.Claim
 		s.HTTPSPort = int(i.Port)
+		if n.Status != "" {
+			s.Status = nas.StatusOf(n.Status)
+		}
 		return s, true
 	}
 	v, ok := announce.ParseVendor(i)

@@ -257,8 +257,6 @@ func (w *Web) native(ctx context.Context, a netip.Addr) (Sighting, bool) {
 	s := w.seenAt(a, "Paperclip")
 	s.Name, s.Model, s.KeyID = printable.Clean(d.Name), printable.Clean(d.Model), printable.Clean(d.KeyID)
 	s.Claim, s.HTTPSPort = &d.Claim.Open, int(w.ports.native)
-	if d.Ready {
-		s.Status = nas.Ready
-	}
+	s.Status = d.State()
 	return s, true
 }

@@ -6,8 +6,9 @@
 // socket and keeps no cache; device/announcer answers with it, owner/discover
 // asks with it.
 //
-// Our announcement carries four things and no more (see [Native]): a version,
-// the key id, a MAC address, and whether a claim is open. It never carries the
+// Our announcement carries five things and no more (see [Native]): a version,
+// the key id, a MAC address, whether a claim is open, and how the device is
+// where that is anything but ready (F3). It never carries the
 // serial number, a software version, a user's name or a setting, since whoever
 // is on the LAN hears it. And what is heard is a hint: anyone can announce any
 // key id. Who a device is is only known from a connection that proved its key.
@@ -17,6 +18,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -63,6 +65,8 @@ type Native struct {
 	KeyID string // the identity key's id: 26 characters of a to z, 2 to 7
 	MAC   string // the network card's own, lower case with colons; never a claim interface's
 	Claim bool   // a claim is open: somebody held the button
+	// Status is how the device is, as nas.Status's id; empty is ready.
+	Status string
 }
 
 // Instance is the announcement of n: the device API listens on port.
@@ -78,20 +82,27 @@ func (n Native) Instance(port uint16, addresses ...netip.Addr) (Instance, error)
 	if n.Claim {
 		claim = "1"
 	}
+	text := []string{"v=" + Version, "id=" + n.KeyID, "mac=" + mac, "claim=" + claim}
+	if n.Status != "" {
+		if !knownStatus(n.Status) {
+			return Instance{}, fmt.Errorf("announce: %q is not a status", n.Status)
+		}
+		text = append(text, "status="+n.Status)
+	}
 	suffix := "-" + n.KeyID[:shortKeyIDLength]
 	return Instance{
 		Service:   ServiceNative,
 		Name:      label(n.Name, maxLabel-len(suffix)) + suffix,
 		Host:      hostLabel(n.Name, maxLabel-len(suffix)) + suffix,
 		Port:      port,
-		Text:      []string{"v=" + Version, "id=" + n.KeyID, "mac=" + mac, "claim=" + claim},
+		Text:      text,
 		Addresses: addresses,
 	}, nil
 }
 
 // ParseNative reads one of our announcements. It is strict: the four keys, each
-// once and well formed, nothing else, and a name that ends in the key id's
-// first eight characters. A version that is not ours is ErrVersion.
+// once and well formed, the status where there is one, nothing else, and a name
+// that ends in the key id's first eight characters. A version that is not ours is ErrVersion.
 func ParseNative(i Instance) (Native, error) {
 	if !strings.EqualFold(i.Service, ServiceNative) {
 		return Native{}, ErrNotNative
@@ -108,12 +119,17 @@ func ParseNative(i Instance) (Native, error) {
 		return Native{}, fmt.Errorf("%w: %q", ErrVersion, v)
 	}
 	for key := range values {
-		if key != "v" && key != "id" && key != "mac" && key != "claim" {
+		if key != "v" && key != "id" && key != "mac" && key != "claim" && key != "status" {
 			return Native{}, fmt.Errorf("%w: unknown key %q", ErrText, key)
 		}
 	}
+	status, any := values["status"]
+	delete(values, "status")
 	if len(values) != 4 {
 		return Native{}, fmt.Errorf("%w: %d of the 4 keys", ErrText, len(values))
+	}
+	if any && !knownStatus(status) {
+		return Native{}, fmt.Errorf("%w: %q is not a status", ErrText, status)
 	}
 	mac, ok := nas.NormalMAC(values["mac"])
 	if !ok || mac != values["mac"] {
@@ -130,7 +146,12 @@ func ParseNative(i Instance) (Native, error) {
 	if !ok || name == "" {
 		return Native{}, fmt.Errorf("%w: the name %q does not end in the key id", ErrText, i.Name)
 	}
-	return Native{Name: name, KeyID: id, MAC: mac, Claim: claim == "1"}, nil
+	return Native{Name: name, KeyID: id, MAC: mac, Claim: claim == "1", Status: status}, nil
+}
+
+// knownStatus takes the statuses that a device of ours can have.
+func knownStatus(id string) bool {
+	return slices.ContainsFunc(nas.Statuses(), func(s nas.Status) bool { return s.ID() == id && s != nas.Ready && s != nas.Other })
 }
 
 func validKeyID(id string) bool {

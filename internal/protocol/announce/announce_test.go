@@ -32,7 +32,7 @@ func cellar(t testing.TB, claim bool) announce.Instance {
 
 // Promise 6, design.md "Trust": exactly these keys. Whoever adds a serial, a
 // version or a list of users to what everyone on the LAN hears, breaks this.
-func TestNativeSaysFourThings(t *testing.T) {
+func TestNativeSaysFiveThings(t *testing.T) {
 	i := cellar(t, true)
 	want := []string{"v=1", "id=" + keyID, "mac=02:00:5e:10:00:01", "claim=1"}
 	if !slices.Equal(i.Text, want) {
@@ -41,11 +41,35 @@ func TestNativeSaysFourThings(t *testing.T) {
 	if i.Service != "_paperclip._tcp" || i.Name != "cellar-abcdefgh" || i.Host != "cellar-abcdefgh" {
 		t.Errorf("service %q, name %q, host %q", i.Service, i.Name, i.Host)
 	}
-	if fields := reflect.TypeFor[announce.Native]().NumField(); fields != 4 {
+	if fields := reflect.TypeFor[announce.Native]().NumField(); fields != 5 {
 		t.Errorf("Native has %d fields", fields)
 	}
 	if cellar(t, false).Text[3] != "claim=0" {
 		t.Error("a closed claim is not announced as such")
+	}
+}
+
+// F3: a device that lost its configuration says so; one that is ready says
+// nothing of it, and a status that nobody knows is not believed.
+func TestNativeSaysHowItIs(t *testing.T) {
+	n := announce.Native{Name: "cellar", KeyID: keyID, MAC: "02:00:5e:10:00:01", Status: "configuration_lost"}
+	i, err := n.Instance(5001)
+	if err != nil || i.Text[4] != "status=configuration_lost" {
+		t.Fatalf("%q %v", i.Text, err)
+	}
+	if back, err := announce.ParseNative(i); err != nil || back != n {
+		t.Errorf("%+v %v", back, err)
+	}
+	for _, status := range []string{"", "ready", "other", "fine"} {
+		i.Text[4] = "status=" + status
+		if _, err := announce.ParseNative(i); err == nil {
+			t.Errorf("%q is believed", status)
+		}
+		if n.Status = status; status != "" {
+			if _, err := n.Instance(5001); err == nil {
+				t.Errorf("%q was announced", status)
+			}
+		}
 	}
 }
 

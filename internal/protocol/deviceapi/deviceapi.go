@@ -20,6 +20,7 @@ import (
 
 	"github.com/paperclip-nas/paperclip/internal/domain/access"
 	"github.com/paperclip-nas/paperclip/internal/domain/catalog"
+	"github.com/paperclip-nas/paperclip/internal/domain/nas"
 	"github.com/paperclip-nas/paperclip/internal/x/strictjson"
 )
 
@@ -51,7 +52,23 @@ type Device struct {
 	Model   string `json:"model"`
 	KeyID   string `json:"key_id"`
 	Ready   bool   `json:"ready"` // D1: up, and with no transaction under way
-	Claim   Claim  `json:"claim"`
+	// Status is nas.Status's id: "configuration_lost" while a hard reset is
+	// carried out, and until what its owner wants back is restored (D4 F3).
+	Status string `json:"status"`
+	Claim  Claim  `json:"claim"`
+}
+
+// State is the device's word on how it is. One that says nothing that is known
+// here is ready or is starting.
+func (d Device) State() nas.Status {
+	switch s := nas.StatusOf(d.Status); {
+	case s != nas.Other:
+		return s
+	case d.Ready:
+		return nas.Ready
+	default:
+		return nas.StartingServices
+	}
 }
 
 // Claim is what anybody may know of the device's claim.

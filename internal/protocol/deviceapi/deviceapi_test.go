@@ -66,6 +66,8 @@ func bodies() []any {
 		&PlanReply{Plan: plan(), Hash: plan().Hash()},
 		&CommitCall{PlanHash: plan().Hash(), Administrator: "anna", NewPassword: secret, OwnerKey: key},
 		&CommitCall{PlanHash: "h"},
+		&PlanCall{Mode: reset.Hard, Administrator: "anna", Wizard: wizard()},
+		&CommitCall{PlanHash: "h", Administrator: "anna", NewPassword: secret, Wizard: wizard()},
 		&CommitReply{Transaction: "t"},
 		&ProgressCall{Transaction: "t"},
 		&ProgressReply{State: "committed", Steps: []StepState{{"shadow", "verified"}}, Done: true, Problem: &p, Receipt: []byte("{}")},
@@ -76,7 +78,7 @@ func bodies() []any {
 
 func same(t *testing.T, want, got any) {
 	t.Helper()
-	if d := cmp.Diff(want, got, cmp.AllowUnexported(access.Secret{}), cmpopts.EquateComparable(netip.Prefix{}), cmpopts.IgnoreUnexported(catalog.Problem{})); d != "" {
+	if d := cmp.Diff(want, got, cmp.AllowUnexported(access.Secret{}), cmpopts.EquateComparable(netip.Prefix{}, netip.Addr{}), cmpopts.IgnoreUnexported(catalog.Problem{})); d != "" {
 		t.Error(d)
 	}
 }
@@ -128,13 +130,21 @@ func TestEveryBodyIsStrict(t *testing.T) {
 	}
 }
 
+func wizard() *reset.Wizard {
+	a, err := reset.ParseAddress("eth0=192.168.1.5/24,gateway=192.168.1.1,dns=9.9.9.9")
+	if err != nil {
+		panic(err)
+	}
+	return &reset.Wizard{Name: "attic", Network: []reset.Address{a}, Restore: reset.RestoreBundle}
+}
+
 // What a stranger is told has no serial number, version or account (promises 4, 6).
 func TestDeviceTellsAStrangerLittle(t *testing.T) {
 	wire, err := Encode(Device{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	const want = `{"version":1,"name":"","vendor":"","model":"","key_id":"","ready":false,` +
+	const want = `{"version":1,"name":"","vendor":"","model":"","key_id":"","ready":false,"status":"",` +
 		`"claim":{"open":false,"id":"","hard":false,"closes_in_seconds":0,"code_needed":false,"press_needed":false}}`
 	if got := strings.Replace(string(wire), `"version":0`, `"version":1`, 1); got != want {
 		t.Errorf("a stranger is told\n%s\nwant\n%s", got, want)

@@ -50,13 +50,18 @@ type OptionsReply struct {
 	Scopes         []reset.Scope   `json:"scopes"` // those that the owner's policy lets a claim do
 	// Demands says for each scope what it takes beside presence.
 	Demands map[reset.Scope]access.Demand `json:"demands"`
+	// HardDemand is the same for a hard reset, where the claim is for one (the
+	// second press); else empty.
+	HardDemand access.Demand `json:"hard_demand,omitempty"`
 }
 
-// PlanCall asks what a choice will do.
+// PlanCall asks what a choice will do. A hard reset has no scope, and the
+// answers of the set-up wizard (D5).
 type PlanCall struct {
-	Mode          reset.Mode  `json:"mode"`
-	Scope         reset.Scope `json:"scope"`
-	Administrator string      `json:"administrator"`
+	Mode          reset.Mode    `json:"mode"`
+	Scope         reset.Scope   `json:"scope"`
+	Administrator string        `json:"administrator"`
+	Wizard        *reset.Wizard `json:"wizard,omitempty"`
 }
 
 // PlanReply says it. Hash names the plan in the commit.
@@ -84,6 +89,7 @@ type CommitCall struct {
 	OwnerKey      ed25519.PublicKey // enrolled with the commit; may be empty
 	OwnerLabel    string            // what the owner's computer calls itself; at most MaxLabel bytes
 	RecoveryCode  access.Secret     // the second proof, where one is demanded
+	Wizard        *reset.Wizard     // the answers that the plan of a hard reset was shown with; nil for a soft one
 }
 
 type commitWire struct {
@@ -93,15 +99,16 @@ type commitWire struct {
 	OwnerKey      ed25519.PublicKey `json:"owner_key,omitempty"`
 	OwnerLabel    string            `json:"owner_label,omitempty"`
 	RecoveryCode  string            `json:"recovery_code,omitempty"`
+	Wizard        *reset.Wizard     `json:"wizard,omitempty"`
 }
 
 func (c CommitCall) wire() any {
-	return commitWire{c.PlanHash, c.Administrator, c.NewPassword.Reveal(), c.OwnerKey, c.OwnerLabel, c.RecoveryCode.Reveal()}
+	return commitWire{c.PlanHash, c.Administrator, c.NewPassword.Reveal(), c.OwnerKey, c.OwnerLabel, c.RecoveryCode.Reveal(), c.Wizard}
 }
 
 // MarshalJSON writes [redacted] for the password: see Encode.
 func (c CommitCall) MarshalJSON() ([]byte, error) {
-	w := commitWire{c.PlanHash, c.Administrator, c.NewPassword.String(), c.OwnerKey, c.OwnerLabel, ""}
+	w := commitWire{c.PlanHash, c.Administrator, c.NewPassword.String(), c.OwnerKey, c.OwnerLabel, "", c.Wizard}
 	if !c.RecoveryCode.Empty() {
 		w.RecoveryCode = c.RecoveryCode.String()
 	}
@@ -122,7 +129,7 @@ func (c *CommitCall) UnmarshalJSON(data []byte) error {
 	}
 	password, err1 := readSecret(w.NewPassword)
 	code, err2 := readSecret(w.RecoveryCode)
-	*c = CommitCall{w.PlanHash, w.Administrator, password, w.OwnerKey, w.OwnerLabel, code}
+	*c = CommitCall{w.PlanHash, w.Administrator, password, w.OwnerKey, w.OwnerLabel, code, w.Wizard}
 	return errors.Join(err1, err2)
 }
 

@@ -1,0 +1,108 @@
+package core
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+
+	"github.com/paperclip-nas/paperclip/internal/device/journal"
+	"github.com/paperclip-nas/paperclip/internal/domain/nas"
+	"github.com/paperclip-nas/paperclip/internal/domain/reset"
+	"github.com/paperclip-nas/paperclip/internal/x/atomicfile"
+	"github.com/paperclip-nas/paperclip/internal/x/opfs"
+	"github.com/paperclip-nas/paperclip/internal/x/strictjson"
+)
+
+// setUp is what is still to be done after the last hard reset: the owner chose
+// that settings are put back, and until that is done the device shows
+// "Configuration lost" (D4 F3).
+type setUp struct {
+	fsys opfs.FS
+	file string
+	kept setUpFile
+}
+
+type setUpFile struct {
+	Version     int           `json:"version"`
+	Transaction string        `json:"transaction"` // the last hard reset that was committed
+	Restore     reset.Restore `json:"restore"`     // what is to follow; empty: nothing, or it is done
+}
+
+func loadSetUp(fsys opfs.FS, dir string) (*setUp, error) {
+	s := &setUp{fsys: fsys, file: path.Join(dir, "setup.json"), kept: setUpFile{Version: 1}}
+	raw, err := fsys.ReadFile(s.file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return s, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading what is left to set up: %w", err)
+	}
+	if err := strictjson.Unmarshal(raw, &s.kept); err != nil || s.kept.Version != 1 {
+		return nil, fmt.Errorf("%s cannot be understood: %w", s.file, errors.Join(err))
+	}
+	return s, nil
+}
+
+// note writes down what the owner chose to follow, once for each hard reset:
+// noting it again after a restart brings back nothing that was done since.
+func (s *setUp) note(r *journal.Record) error {
+	if r.Mode != reset.Hard || r.State != journal.Committed || s.kept.Transaction == r.ID {
+		return nil
+	}
+	var plan reset.Plan
+	if err := json.Unmarshal(r.Plan, &plan); err != nil || plan.Wizard == nil {
+		return fmt.Errorf("the plan in the journal cannot be read: %w", errors.Join(err))
+	}
+	return s.keep("setup.note", setUpFile{Version: 1, Transaction: r.ID, Restore: plan.Wizard.Restore})
+}
+
+// done says that nothing is to follow any more.
+func (s *setUp) done() error {
+	if s.kept.Restore == reset.RestoreNone {
+		return nil
+	}
+	next := s.kept
+	next.Restore = reset.RestoreNone
+	return s.keep("setup.done", next)
+}
+
+func (s *setUp) keep(op string, next setUpFile) error {
+	raw, err := json.Marshal(next)
+	if err != nil {
+		return err
+	}
+	if err := atomicfile.Replace(s.fsys, op, s.file, append(raw, '\n'), atomicfile.Options{Mode: 0o600}); err != nil {
+		return fmt.Errorf("noting what is left to set up: %w", err)
+	}
+	s.kept = next
+	return nil
+}
+
+// deviceStatus is how the device is. Run's goroutine only.
+func (c *Core) deviceStatus() nas.Status {
+	busy := c.current != nil && !c.current.finished
+	switch {
+	case busy && c.current.hard, c.setUp.kept.Restore != reset.RestoreNone:
+		return nas.ConfigurationLost
+	case busy, !c.ready:
+		return nas.StartingServices
+	default:
+		return nas.Ready
+	}
+}
+
+// afterHard is what a hard reset that has ended leaves to do beside its receipt.
+// Doing it again changes nothing.
+func (c *Core) afterHard(r *journal.Record) {
+	if r.Mode != reset.Hard {
+		return
+	}
+	if err := c.setUp.note(r); err != nil {
+		c.cfg.Log.Error("what is left to set up could not be written; it will be at the next start", "transaction", r.ID, "error", err)
+	}
+	if err := Bundles(c.cfg.FS, c.cfg.Dir).Prune(bundlesKept); err != nil {
+		c.cfg.Log.Error("old restore bundles could not be removed", "error", err)
+	}
+}
