@@ -112,16 +112,8 @@ func (a *Adapter) Read(_ context.Context, s *nas.Settings) error {
 
 // home is the account's directory; "" where there is no such account.
 func (a *Adapter) home(user string) (string, error) {
-	data, err := a.fsys.ReadFile("/etc/passwd")
-	if err != nil {
-		return "", fmt.Errorf("read the accounts: %w", err)
-	}
-	for line := range strings.Lines(string(data)) {
-		if f := strings.Split(strings.TrimRight(line, "\r\n"), ":"); len(f) == 7 && f[0] == user && path.IsAbs(f[5]) {
-			return f[5], nil
-		}
-	}
-	return "", nil
+	home, _, _, err := a.person(user)
+	return home, err
 }
 
 // change is what a step's Data holds.
@@ -132,6 +124,7 @@ type change struct {
 	Mode fs.FileMode `json:"mode"`
 	UID  int         `json:"uid"`
 	GID  int         `json:"gid"`
+	Back bool        `json:"back,omitempty"` // of a restore: from where it is kept to the home directory
 }
 
 func (c change) kept() string { return path.Join(Kept, c.User) }
@@ -198,12 +191,32 @@ func read(s reset.Step) (change, error) {
 	return c, nil
 }
 
-// Persist copies the file to where it is kept, and then removes it.
+// Persist copies the file to where it is kept, and then removes it; a restore
+// does what undoes that.
 func (a *Adapter) Persist(_ context.Context, s reset.Step) error {
 	c, err := read(s)
 	if err != nil {
 		return err
 	}
+	if c.Back {
+		return a.give(c)
+	}
+	return a.take(c)
+}
+
+// Undo goes back.
+func (a *Adapter) Undo(_ context.Context, s reset.Step) error {
+	c, err := read(s)
+	if err != nil {
+		return err
+	}
+	if c.Back {
+		return a.take(c)
+	}
+	return a.give(c)
+}
+
+func (a *Adapter) take(c change) error {
 	now, err := a.load(c.File)
 	if err != nil {
 		return err
@@ -230,12 +243,8 @@ func (a *Adapter) Persist(_ context.Context, s reset.Step) error {
 	return atomicfile.Remove(a.fsys, ID+".persist", c.File)
 }
 
-// Undo puts the file back as it was, and then removes the one that was kept.
-func (a *Adapter) Undo(_ context.Context, s reset.Step) error {
-	c, err := read(s)
-	if err != nil {
-		return err
-	}
+// give puts the file back as it was, and then removes the one that was kept.
+func (a *Adapter) give(c change) error {
 	now, err := a.load(c.File)
 	if err != nil {
 		return err
@@ -299,10 +308,18 @@ func (a *Adapter) restore(c change, data []byte) (err error) {
 // Activate has nothing to do: every sign-in looks for the file.
 func (a *Adapter) Activate(context.Context, reset.Step) error { return nil }
 
-// Verify reads back that the file is gone, and is kept.
+// Verify reads back that the file is gone, and is kept; or that it is there
+// again.
 func (a *Adapter) Verify(_ context.Context, s reset.Step) error {
 	c, err := read(s)
 	if err != nil {
+		return err
+	}
+	if c.Back {
+		now, err := a.load(c.File)
+		if err == nil && (now == nil || sum(now) != c.Sum) {
+			err = fmt.Errorf("%s does not hold what was kept", c.File)
+		}
 		return err
 	}
 	if _, err := a.fsys.Lstat(c.File); !errors.Is(err, fs.ErrNotExist) {

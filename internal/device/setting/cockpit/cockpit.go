@@ -22,6 +22,7 @@ import (
 	"github.com/paperclip-nas/paperclip/internal/device/setting"
 	"github.com/paperclip-nas/paperclip/internal/device/setting/blockedit"
 	"github.com/paperclip-nas/paperclip/internal/device/setting/ini"
+	"github.com/paperclip-nas/paperclip/internal/device/setting/ownfile"
 	"github.com/paperclip-nas/paperclip/internal/device/setting/unit"
 	"github.com/paperclip-nas/paperclip/internal/domain/nas"
 	"github.com/paperclip-nas/paperclip/internal/domain/reset"
@@ -219,8 +220,9 @@ func (a *Adapter) Read(_ context.Context, s *nas.Settings) error {
 
 // change is what the step's Data holds.
 type change struct {
-	Edits  []blockedit.Edit `json:"edits"`
-	Active bool             `json:"active"` // the socket listened
+	Edits  []blockedit.Edit `json:"edits,omitempty"`
+	Files  []ownfile.File   `json:"files,omitempty"` // whole, of a restore
+	Active bool             `json:"active"`          // the socket listened
 }
 
 // Prepare gives one step where the owner has set another port.
@@ -236,7 +238,7 @@ func (a *Adapter) Prepare(ctx context.Context, r setting.Request) ([]reset.Step,
 	if err != nil && !errors.Is(err, unit.ErrNoSystemd) {
 		return nil, err
 	}
-	data, err := json.Marshal(change{all, state.Active})
+	data, err := json.Marshal(change{Edits: all, Active: state.Active})
 	if err != nil {
 		return nil, err
 	}
@@ -245,7 +247,7 @@ func (a *Adapter) Prepare(ctx context.Context, r setting.Request) ([]reset.Step,
 
 func read(s reset.Step) (change, error) {
 	var c change
-	if err := json.Unmarshal(s.Data, &c); err != nil || len(c.Edits) == 0 {
+	if err := json.Unmarshal(s.Data, &c); err != nil || len(c.Edits)+len(c.Files) == 0 || !managed(c.Files) {
 		return change{}, fmt.Errorf("the step %q is not one of Cockpit's: %w", s.Name, setting.ErrPermanent)
 	}
 	return c, nil
@@ -257,6 +259,9 @@ func (a *Adapter) Persist(_ context.Context, s reset.Step) error {
 	if err != nil {
 		return err
 	}
+	if len(c.Files) > 0 {
+		return ownfile.MoveAll(a.fsys, "cockpit.persist", c.Files, false)
+	}
 	return blockedit.Move(a.fsys, "cockpit.persist", c.Edits, ini.Split, blockedit.New)
 }
 
@@ -265,6 +270,9 @@ func (a *Adapter) Undo(_ context.Context, s reset.Step) error {
 	c, err := read(s)
 	if err != nil {
 		return err
+	}
+	if len(c.Files) > 0 {
+		return ownfile.MoveAll(a.fsys, "cockpit.undo", c.Files, true)
 	}
 	return blockedit.Move(a.fsys, "cockpit.undo", c.Edits, ini.Split, blockedit.Old)
 }
@@ -319,11 +327,15 @@ func (a *Adapter) Verify(ctx context.Context, s reset.Step) error {
 	if err != nil {
 		return err
 	}
+	files, err := ownfile.Are(a.fsys, c.Files)
+	if err != nil {
+		return err
+	}
 	switch isNew, err := blockedit.At(a.fsys, c.Edits, ini.Split, blockedit.New); {
 	case err != nil:
 		return err
-	case !isNew:
-		return fmt.Errorf("%s does not hold what was written", strings.Join(blockedit.Paths(c.Edits), ", "))
+	case !isNew || !files:
+		return errors.New("the files of Cockpit's socket do not hold what was written")
 	}
 	if !c.Active {
 		return nil

@@ -167,6 +167,7 @@ type change struct {
 	Down  []string         `json:"down"`
 	Up    []string         `json:"up"`
 	Jumbo []string         `json:"jumbo"`
+	Back  bool             `json:"back,omitempty"` // of a restore
 }
 
 // Prepare gives one step for all files: a bond may be spread over several.
@@ -194,7 +195,7 @@ func (a *Adapter) Prepare(ctx context.Context, r setting.Request) ([]reset.Step,
 			return nil, err
 		}
 	}
-	data, err := json.Marshal(change{c.Edits, c.Down, c.Up, c.Jumbo})
+	data, err := json.Marshal(change{Edits: c.Edits, Down: c.Down, Up: c.Up, Jumbo: c.Jumbo})
 	if err != nil {
 		return nil, err
 	}

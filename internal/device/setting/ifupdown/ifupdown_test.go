@@ -195,7 +195,7 @@ func TestContract(t *testing.T) {
 				return settingtest.System{
 					Adapter: s.adapter(), Request: networkScope, Idle: setting.Request{Mode: reset.Soft, Scope: reset.Credentials}, Stored: s.stored,
 					Meddle: func(testing.TB) {
-						s.write(interfaces.Main, strings.Replace(s.read(interfaces.Main), "address 192.168.77.5", "address 192.168.77.6", 1))
+						s.write(interfaces.Main, strings.NewReplacer("address 192.168.77.5", "address 192.168.77.6", "inet dhcp", "inet manual").Replace(s.read(interfaces.Main)))
 					},
 					Restart: func(testing.TB) setting.Adapter { return s.adapter() },
 				}

@@ -111,6 +111,7 @@ type change struct {
 	Interface string          `json:"interface"`
 	From      ownfile.Content `json:"from"`
 	To        ownfile.Content `json:"to"`
+	Back      *back           `json:"back,omitempty"` // of a restore, instead of the others
 }
 
 // Prepare gives one step for each interface that is to change, and for each
@@ -167,7 +168,7 @@ func (a *Adapter) step(l link, name string, effects ...nas.Effect) (reset.Step, 
 	if err != nil {
 		return reset.Step{}, err
 	}
-	data, err := json.Marshal(change{l.Name, now, ownfile.Text(l.config.override(l.Name, l.Link.File, l.jumbo()))})
+	data, err := json.Marshal(change{Interface: l.Name, From: now, To: ownfile.Text(l.config.override(l.Name, l.Link.File, l.jumbo()))})
 	return reset.Step{Name: name, Adapter: ID, Effects: effects, Data: data}, err
 }
 
@@ -176,7 +177,11 @@ func own(name string) string { return path.Join(Directory, "05-paperclip-reset-"
 
 func read(s reset.Step) (change, error) {
 	var c change
-	if err := json.Unmarshal(s.Data, &c); err != nil || c.To == nil || !netstack.PlainName(c.Interface) {
+	err := json.Unmarshal(s.Data, &c)
+	if err == nil && c.Back != nil && c.Back.plain() {
+		return c, nil
+	}
+	if err != nil || c.Back != nil || c.To == nil || !netstack.PlainName(c.Interface) {
 		return change{}, fmt.Errorf("the step %q is not one of systemd-networkd's: %w", s.Name, setting.ErrPermanent)
 	}
 	return c, nil
@@ -188,6 +193,9 @@ func (a *Adapter) Persist(_ context.Context, s reset.Step) error {
 	if err != nil {
 		return err
 	}
+	if c.Back != nil {
+		return ownfile.MoveAll(a.cfg.FS, "networkd.persist", c.Back.Files, false)
+	}
 	return ownfile.Move(a.cfg.FS, "networkd.persist", own(c.Interface), c.From, c.To)
 }
 
@@ -196,6 +204,9 @@ func (a *Adapter) Undo(_ context.Context, s reset.Step) error {
 	c, err := read(s)
 	if err != nil {
 		return err
+	}
+	if c.Back != nil {
+		return ownfile.MoveAll(a.cfg.FS, "networkd.undo", c.Back.Files, true)
 	}
 	return ownfile.Move(a.cfg.FS, "networkd.undo", own(c.Interface), c.To, c.From)
 }
@@ -209,6 +220,9 @@ func (a *Adapter) Activate(ctx context.Context, s reset.Step) error {
 	}
 	if err := a.networkctl(ctx, "networkd.activate.reload", "reload"); err != nil {
 		return err
+	}
+	if c.Back != nil {
+		return a.reconfigure(ctx, *c.Back)
 	}
 	if follows, err := a.follows(c); err != nil || follows {
 		return err
@@ -247,6 +261,9 @@ func (a *Adapter) Verify(_ context.Context, s reset.Step) error {
 	c, err := read(s)
 	if err != nil {
 		return err
+	}
+	if c.Back != nil {
+		return a.verifyBack(*c.Back)
 	}
 	now, err := ownfile.Read(a.cfg.FS, own(c.Interface))
 	if err != nil {

@@ -123,9 +123,10 @@ func (a *Adapter) Read(ctx context.Context, s *nas.Settings) error {
 // change is what the step's Data holds.
 type change struct {
 	Edits []blockedit.Edit `json:"edits"`
-	Auto  []string         `json:"auto"` // profiles (UUID) whose addresses come by themselves
-	Off   []string         `json:"off"`  // profiles that no longer start by themselves
-	Up    []string         `json:"up"`   // profiles that were in use: those in Off among them
+	Auto  []string         `json:"auto"`           // profiles (UUID) whose addresses come by themselves
+	Off   []string         `json:"off"`            // profiles that no longer start by themselves
+	Up    []string         `json:"up"`             // profiles that were in use: those in Off among them
+	Back  []goal           `json:"back,omitempty"` // of a restore: what is to hold then
 }
 
 // Prepare gives one step for all profiles: a bond is spread over several.
@@ -157,6 +158,11 @@ func read(s reset.Step) (change, error) {
 	for _, uuid := range slices.Concat(c.Auto, c.Off, c.Up) {
 		if !plainUUID.MatchString(uuid) {
 			err = fmt.Errorf("%q is no connection", uuid)
+		}
+	}
+	for _, g := range c.Back {
+		if !plainUUID.MatchString(g.UUID) {
+			err = fmt.Errorf("%q is no connection", g.UUID)
 		}
 	}
 	if err != nil || len(c.Edits) == 0 {
@@ -208,6 +214,13 @@ func (a *Adapter) Activate(ctx context.Context, s reset.Step) error {
 	if _, err := a.nmcli(ctx, "networkmanager.activate.reload", nil, "connection", "reload"); err != nil {
 		return err
 	}
+	for _, g := range c.Back { // the other way round they are not wanted any more
+		if g.Start && !isNew {
+			if _, err := a.nmcli(ctx, "networkmanager.activate.down", []int{timedOut, notThere}, "--wait", patience, "connection", "down", "uuid", g.UUID); err != nil {
+				return err
+			}
+		}
+	}
 	for _, uuid := range c.Off {
 		if isNew && slices.Contains(c.Up, uuid) {
 			if _, err := a.nmcli(ctx, "networkmanager.activate.down", []int{timedOut, notThere}, "--wait", patience, "connection", "down", "uuid", uuid); err != nil {
@@ -215,7 +228,13 @@ func (a *Adapter) Activate(ctx context.Context, s reset.Step) error {
 			}
 		}
 	}
-	for _, uuid := range c.Up {
+	up := slices.Clone(c.Up)
+	for _, g := range c.Back {
+		if g.Start && isNew {
+			up = append(up, g.UUID)
+		}
+	}
+	for _, uuid := range up {
 		if isNew && slices.Contains(c.Off, uuid) {
 			continue
 		}
@@ -249,10 +268,18 @@ func (a *Adapter) Verify(ctx context.Context, s reset.Step) error {
 	case !isNew:
 		return fmt.Errorf("the files in %s do not hold what was written", Directory)
 	}
-	for _, check := range []struct {
+	type check struct {
 		property, want string
 		uuids          []string
-	}{{"ipv4.method", "auto", c.Auto}, {"connection.autoconnect", "no", c.Off}} {
+	}
+	checks := []check{{"ipv4.method", "auto", c.Auto}, {"connection.autoconnect", "no", c.Off}}
+	for _, g := range c.Back {
+		if g.Method != "" {
+			checks = append(checks, check{"ipv4.method", g.Method, []string{g.UUID}})
+		}
+		checks = append(checks, check{"connection.autoconnect", map[bool]string{true: "yes", false: "no"}[g.Starts], []string{g.UUID}})
+	}
+	for _, check := range checks {
 		for _, uuid := range check.uuids {
 			got, err := a.nmcli(ctx, "networkmanager.verify.show", nil, "--get-values", check.property, "connection", "show", "uuid", uuid)
 			if err != nil {

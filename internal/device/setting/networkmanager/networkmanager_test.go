@@ -146,6 +146,14 @@ func (s *system) Run(_ context.Context, op string, c opfs.Command) (opfs.Output,
 		c := s.loaded[uuid]
 		c.device = ""
 		s.loaded[uuid] = c
+	case strings.Contains(args, "connection up"):
+		c := s.loaded[uuid]
+		for line := range strings.Lines(c.text) {
+			if name, ok := strings.CutPrefix(strings.TrimSpace(line), "interface-name="); ok {
+				c.device = name
+			}
+		}
+		s.loaded[uuid] = c
 	case strings.Contains(args, "ipv4.method"):
 		out.WriteString("manual\n")
 		if !strings.Contains(s.loaded[uuid].text, "method=manual") {
@@ -207,7 +215,7 @@ func TestContract(t *testing.T) {
 					Adapter: s.adapter(), Request: networkScope, Idle: setting.Request{Mode: reset.Soft, Scope: reset.Credentials}, Stored: s.stored,
 					Meddle: func(testing.TB) {
 						for id, c := range s.loaded {
-							s.write(s.loaded[id].path, strings.NewReplacer("[connection]\n", "[connection]\nzone=home\n", "method=manual", "method=shared").Replace(c.text))
+							s.write(s.loaded[id].path, strings.NewReplacer("[connection]\n", "[connection]\nzone=home\n", "method=manual", "method=shared", "method=auto", "method=disabled").Replace(c.text))
 						}
 					},
 					Restart: func(testing.TB) setting.Adapter { return s.adapter() },

@@ -8,6 +8,7 @@ package saved
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	"github.com/paperclip-nas/paperclip/internal/device/setting"
@@ -34,6 +35,9 @@ func Encode(adapter string, value any) (json.RawMessage, error) {
 		return nil, err
 	}
 	whole, err := json.Marshal(form{Version, adapter, raw})
+	if err == nil {
+		err = exact(whole)
+	}
 	if err == nil && len(whole) > Max {
 		err = fmt.Errorf("the setting takes %d bytes, more than the %d that a snapshot holds", len(whole), Max)
 	}
@@ -65,6 +69,16 @@ func Decode(raw json.RawMessage, adapter string, value any) error {
 	}
 	if err := strictjson.Unmarshal(f.Value, value); err != nil {
 		return Refuse("it is damaged: %w", err)
+	}
+	return nil
+}
+
+// exact refuses text that is no UTF-8: encoding/json writes it as this escape,
+// and it would not come back as it was.
+func exact(raw []byte) error {
+	plain := bytes.ReplaceAll(raw, []byte(`\\`), nil)
+	if bytes.Contains(plain, []byte(`\ufffd`)) {
+		return errors.New("a file of the setting is no text in UTF-8, which a snapshot cannot hold")
 	}
 	return nil
 }

@@ -195,3 +195,39 @@ func (b Block) address() (netip.Prefix, bool) {
 func (c Config) Made(name string) bool {
 	return len(c.members(name)) > 0 || slices.ContainsFunc(c.Blocks, func(b Block) bool { return b.Interface() == name && b.Method() == "ppp" })
 }
+
+// Changed are the interfaces of which a stanza, or whether they come up by
+// themselves, is another in then.
+func (c Config) Changed(then Config) []string {
+	var all []string
+	for _, name := range slices.Concat(c.Names(), then.Names()) {
+		if c.of(name) != then.of(name) || c.Starts(name) != then.Starts(name) {
+			all = add(all, name)
+		}
+	}
+	return all
+}
+
+// of is the text of all stanzas of an interface.
+func (c Config) of(name string) string {
+	text := ""
+	for _, b := range c.Blocks {
+		if b.Interface() == name {
+			text += b.Text
+		}
+	}
+	return strings.TrimSuffix(text, "\n")
+}
+
+// Secret tells the stanzas with a password in them, of Wi-Fi or 802.1X, by what
+// they are of. It is a blockedit.Key.
+func Secret(block string) (key string, out bool) {
+	for _, b := range blocks(block) {
+		key = strings.Join(b.Words[:min(len(b.Words), 3)], " ")
+		for _, o := range b.Options {
+			name := strings.ReplaceAll(o.Name, "_", "-")
+			out = out || !o.comment && (strings.HasPrefix(name, "wpa-") || strings.HasPrefix(name, "wireless-key") || strings.Contains(name, "password") || strings.Contains(name, "secret"))
+		}
+	}
+	return key, out
+}
