@@ -62,7 +62,7 @@ func qnapFacts() []Fact {
 		q("console", all, "The SSH and HDMI menus have no item that resets a password; resetting the settings asks for it.", "", "§4.3", C),
 		q("safe_mode", all, "A safe mode that resets the password: nothing of the kind was found.", "", "§4.5 row 14", Sought),
 		q("beep", all, "QTS can beep to show which box it is; the call is from one source.", "beep", "§3.5", C),
-		q("write.checked", all, "Setting a password worked only where passwordCheck and passwordChange are both 0. Checked by its makers on one TS-873 with QTS 5.1.9, and not on the built-in admin.", "0 and 0", "§3.4", B),
+		q("write.checked", all, "Setting a password by CGI was seen on one TS-873 with QTS 5.1.9, and not for the built-in admin: too little to do it by program. The page is opened, and a person types.", "", "§3.4", C),
 		q("network.set", all, "How the network, the block list or SSH are set by CGI was not found: the page is opened, and a person types.", "", "§3.5", Sought),
 		q("backup", all, "The settings can be fetched as a .bin file (System, Backup/Restore); where the session has ended the answer is a page instead of a file.", ".bin", "§3.5", C),
 		q("window", mac, "Between a reset and the new password anyone on the network can know the default, for the MAC address is announced. Unplug what you do not trust, and be quick.", "", "§1.3, §4.2", Inference),
