@@ -56,7 +56,10 @@ func decode(data []byte) (generation uint64, r *Record, err error) {
 	if err1 != nil || err2 != nil || !bytes.Equal(seal(version, generation, body), data) {
 		return 0, nil, errDamaged
 	}
-	if version != Version {
+	if version < oldest {
+		return 0, nil, errDamaged
+	}
+	if version > Version {
 		return 0, nil, fmt.Errorf("%w (format %d; this program reads %d)", ErrVersion, version, Version)
 	}
 	r = new(Record)

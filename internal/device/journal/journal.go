@@ -5,7 +5,8 @@
 //
 //	accept → persist every step → activate → verify → commit
 //
-// and where a step can never succeed, back by the undo images. Files are
+// A restore is on trial between verify and commit: somebody confirms that all
+// is well ([Journal.Decide]), or it goes back. Where a step can never succeed, back by the undo images. Files are
 // persisted or undone at boot, before any door opens ([Journal.RecoverFiles]);
 // what needs a running system is done later ([Journal.Run]).
 //
@@ -41,6 +42,7 @@ import (
 	"time"
 
 	"github.com/paperclip-nas/paperclip/internal/domain/reset"
+	"github.com/paperclip-nas/paperclip/internal/x/clock"
 	"github.com/paperclip-nas/paperclip/internal/x/opfs"
 )
 
@@ -57,7 +59,10 @@ var (
 )
 
 // Version is the format that this package writes.
-const Version = 1
+const Version = 2
+
+// oldest is the first format that is still read: it knew of no trial.
+const oldest = 1
 
 const maxSteps = 1000
 
@@ -76,15 +81,24 @@ type Record struct {
 	PlanHash      string          `json:"plan_hash"`
 	Steps         []reset.Step    `json:"steps"` // in the order of work; without Data once final
 	AcceptedAt    time.Time       `json:"accepted_at"`
+	Trial         *Trial          `json:"trial,omitempty"`
 	Failure       string          `json:"failure,omitempty"`    // why it went back
 	LeftAlone     []string        `json:"left_alone,omitempty"` // steps that somebody else's later value stopped the undo of
 	NotActive     []string        `json:"not_active,omitempty"` // undone steps whose old value needs a restart
 }
 
+// Trial makes a record one that goes back by itself: at a restart of the system
+// in whatever state it is, and when its time is over, unless it is confirmed.
+type Trial struct {
+	For   time.Duration `json:"for"`   // from when all of it is in force, in nanoseconds
+	Start string        `json:"start"` // which start of the system it was accepted in
+	Ends  time.Duration `json:"ends"`  // since that start; 0 until it is in force
+}
+
 // Result is how a transaction ended.
 type Result struct {
 	ID        string
-	State     State // committed or undone
+	State     State // committed or undone; or on trial, which is no end yet
 	PlanHash  string
 	Failure   string
 	LeftAlone []string
@@ -99,6 +113,8 @@ func (r *Record) validate() error {
 	switch {
 	case r.ID == "" || len(r.ID) > 128:
 		return fmt.Errorf("%w: its id has %d characters, not 1 to 128", ErrInvalid, len(r.ID))
+	case r.Trial != nil && (r.Trial.Start == "" || r.Trial.For <= 0):
+		return fmt.Errorf("%w: its trial has no time", ErrInvalid)
 	case len(r.Steps) == 0 || len(r.Steps) > maxSteps:
 		return fmt.Errorf("%w: it has %d steps, not 1 to %d", ErrInvalid, len(r.Steps), maxSteps)
 	}
@@ -131,6 +147,9 @@ type Journal struct {
 	// Attempts is how often a step is tried before it counts as one that can
 	// never succeed, where its error does not say so at once; at least 1.
 	Attempts int
+	// Boot tells which start of the system this is, for records on trial; nil,
+	// like one that cannot tell, is another start than any before.
+	Boot clock.Boot
 	// Pause is the wait between two attempts.
 	Pause time.Duration
 }

@@ -80,6 +80,7 @@ func (c *cell) Verify(_ context.Context, s reset.Step) error {
 
 // bench is a journal and two settings in a temporary directory.
 type bench struct {
+	up  *boot // which start of the system it is; nil cannot tell
 	dir string
 	rec journal.Record
 }
@@ -126,6 +127,9 @@ const (
 func (b *bench) journal(hook opfs.Hook) *journal.Journal {
 	j := journal.New(opfs.OS(hook), filepath.Join(b.dir, "state"))
 	j.Pause = 0
+	if b.up != nil {
+		j.Boot = b.up
+	}
 	return j
 }
 
@@ -500,7 +504,7 @@ func TestANewerFormatIsRefusedNotDiscarded(t *testing.T) {
 	if err := os.Mkdir(filepath.Join(b.dir, "state"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(b.copy(0), journal.Seal(2, 1, []byte("{}\n")), 0o600); err != nil {
+	if err := os.WriteFile(b.copy(0), journal.Seal(journal.Version+1, 1, []byte("{}\n")), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := b.journal(nil).Open(); !errors.Is(err, journal.ErrVersion) {

@@ -51,7 +51,9 @@ func (j *Journal) Run(ctx context.Context, r *Record, ps []Participant, events f
 	if c.best == nil || c.best.ID != r.ID {
 		return Result{}, fmt.Errorf("%w: %s is not the one in the journal", ErrInvalid, r.ID)
 	}
-	err = j.advance(ctx, c, ps, events, func(Transition) bool { return true })
+	if err = j.endTrial(c); err == nil {
+		err = j.advance(ctx, c, ps, events, func(Transition) bool { return true })
+	}
 	*r = *c.best
 	return r.result(), err
 }
@@ -65,7 +67,73 @@ func (j *Journal) RecoverFiles(ctx context.Context, ps []Participant) error {
 	if err != nil {
 		return err
 	}
+	if err := j.endTrial(c); err != nil {
+		return err
+	}
 	return j.advance(ctx, c, ps, nil, func(t Transition) bool { return t.Files })
+}
+
+// up is which start of the system this is and for how long; "" where that
+// cannot be told.
+func (j *Journal) up() (string, time.Duration) {
+	if j.Boot == nil {
+		return "", 0
+	}
+	start, since, err := j.Boot.Up()
+	if err != nil {
+		return "", 0
+	}
+	return start, since
+}
+
+// endTrial sends a record on trial back that a restart of the system has
+// overtaken, in whatever state it is, or whose time is over.
+func (j *Journal) endTrial(c *copies) error {
+	if c.best == nil || c.best.Trial == nil || c.best.State.backward() || c.best.State.Final() {
+		return nil
+	}
+	start, since := j.up()
+	switch t := c.best.Trial; {
+	case start != t.Start:
+		c.best.Failure = "the system was restarted before it was confirmed"
+	case c.best.State == OnTrial && since >= t.Ends:
+		c.best.Failure = "nobody confirmed it in time"
+	default:
+		return nil
+	}
+	return j.turn(c, Undoing)
+}
+
+// Decide ends a trial: by committing what is in force, or by sending it back
+// with a reason; Run then carries that out. A record that is not on trial any
+// more is ErrInvalid, and so is confirming one whose time is over.
+func (j *Journal) Decide(r *Record, confirmed bool, why string) error {
+	c, err := j.load()
+	if err != nil {
+		return err
+	}
+	if c.best == nil || c.best.ID != r.ID || c.best.State != OnTrial {
+		return fmt.Errorf("%w: %s is not on trial", ErrInvalid, r.ID)
+	}
+	if start, since := j.up(); confirmed && (start != c.best.Trial.Start || since >= c.best.Trial.Ends) {
+		return fmt.Errorf("%w: the trial of %s is over", ErrInvalid, r.ID)
+	}
+	next := Committed
+	if !confirmed {
+		next, c.best.Failure = Undoing, why
+	}
+	err = j.turn(c, next)
+	*r = *c.best
+	return err
+}
+
+// turn marks a new state that no work has led to.
+func (j *Journal) turn(c *copies, next State) error {
+	if err := j.repair(c); err != nil {
+		return err
+	}
+	c.generation++
+	return j.mark(c, next)
 }
 
 // advance does one transition after the other, as long as may says so.
@@ -82,12 +150,16 @@ func (j *Journal) advance(ctx context.Context, c *copies, ps []Participant, even
 	}
 	for !c.best.State.Final() {
 		t, _ := transition(c.best.State)
-		if !may(t) {
+		if !may(t) || t.Waits {
 			return nil
 		}
 		next, err := w.do(t)
 		if err != nil {
 			return err
+		}
+		if next == OnTrial {
+			_, since := j.up()
+			c.best.Trial.Ends = since + c.best.Trial.For
 		}
 		c.generation++
 		if err := j.mark(c, next); err != nil {
@@ -126,7 +198,7 @@ type work struct {
 // do takes all steps through one transition and says what state follows.
 func (w *work) do(t Transition) (State, error) {
 	if t.Action == None {
-		return t.Done, nil
+		return w.done(t), nil
 	}
 	steps := slices.Clone(w.record.Steps)
 	if t.Backward {
@@ -150,7 +222,14 @@ func (w *work) do(t Transition) (State, error) {
 			return t.Failed, nil
 		}
 	}
-	return t.Done, nil
+	return w.done(t), nil
+}
+
+func (w *work) done(t Transition) State {
+	if t.Trial != "" && w.record.Trial != nil {
+		return t.Trial
+	}
+	return t.Done
 }
 
 func add(names []string, name string) []string {

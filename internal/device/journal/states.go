@@ -9,6 +9,7 @@ const (
 	Persisted State = "persisted"
 	Activated State = "activated"
 	Verified  State = "verified"
+	OnTrial   State = "trial"     // all new, until somebody confirms it or its time is over
 	Committed State = "committed" // final: all new
 	Undoing   State = "undoing"
 	Reverted  State = "reverted" // every file is old again
@@ -36,8 +37,12 @@ type Transition struct {
 	Action   Action
 	Backward bool // the steps are taken from the last to the first
 	// Files: it only touches files, so it is done at boot before the doors open.
-	Files  bool
-	Done   State
+	Files bool
+	Done  State
+	// Trial takes the place of Done for a record that is on trial; empty: none does.
+	Trial State
+	// Waits: nothing leads on but Decide: Done when it is confirmed, else Failed.
+	Waits  bool
 	Failed State // empty: nothing can fail, or it stays where it is and is a half state
 }
 
@@ -48,7 +53,8 @@ func Transitions() []Transition {
 		{From: Accepted, Action: Persist, Files: true, Done: Persisted, Failed: Undoing},
 		{From: Persisted, Action: Activate, Done: Activated, Failed: Undoing},
 		{From: Activated, Action: Verify, Done: Verified, Failed: Undoing},
-		{From: Verified, Action: None, Done: Committed},
+		{From: Verified, Action: None, Done: Committed, Trial: OnTrial},
+		{From: OnTrial, Action: None, Waits: true, Done: Committed, Failed: Undoing},
 		{From: Undoing, Action: Undo, Backward: true, Files: true, Done: Reverted},
 		{From: Reverted, Action: Activate, Backward: true, Done: Undone, Failed: Undone},
 	}
@@ -67,3 +73,6 @@ func (s State) known() bool {
 	_, ok := transition(s)
 	return ok || s.Final()
 }
+
+// backward reports whether a record in this state goes back.
+func (s State) backward() bool { return s == Undoing || s == Reverted }

@@ -5,13 +5,13 @@ import "testing"
 // Every state has exactly one row or is final; every row leads on; every walk
 // ends; and nothing that went back ever goes forward again.
 func TestTransitionsAreComplete(t *testing.T) {
-	all := []State{Accepted, Persisted, Activated, Verified, Committed, Undoing, Reverted, Undone}
+	all := []State{Accepted, Persisted, Activated, Verified, OnTrial, Committed, Undoing, Reverted, Undone}
 	rows := make(map[State]Transition)
 	for _, tr := range Transitions() {
 		if _, twice := rows[tr.From]; twice {
 			t.Errorf("%s has two rows", tr.From)
 		}
-		if tr.From.Final() || !tr.Done.known() || tr.Failed != "" && !tr.Failed.known() {
+		if tr.From.Final() || !tr.Done.known() || tr.Failed != "" && !tr.Failed.known() || tr.Trial != "" && !tr.Trial.known() {
 			t.Errorf("row %+v leads nowhere", tr)
 		}
 		rows[tr.From] = tr
@@ -25,7 +25,7 @@ func TestTransitionsAreComplete(t *testing.T) {
 		if !ok {
 			continue
 		}
-		for _, next := range []State{tr.Done, tr.Failed} {
+		for _, next := range []State{tr.Done, tr.Failed, tr.Trial} {
 			if back[s] && next != "" && !back[next] {
 				t.Errorf("%s goes forward to %s", s, next)
 			}
