@@ -40,6 +40,7 @@ type Request struct {
 	Administrator string
 	Password      access.Secret // empty where the scope sets none
 	Wizard        reset.Wizard  // of a hard reset
+	SecondFactor  bool          // take the administrator's second factor away (E13)
 }
 
 // Adapter changes one setting.

@@ -18,7 +18,8 @@ type Plan struct {
 	Mode          Mode     `json:"mode"`
 	Scope         Scope    `json:"scope,omitempty"`
 	Administrator string   `json:"administrator,omitempty"`
-	Wizard        *Wizard  `json:"wizard,omitempty"` // of a hard reset alone
+	Wizard        *Wizard  `json:"wizard,omitempty"`        // of a hard reset alone
+	SecondFactor  bool     `json:"second_factor,omitempty"` // it is taken away too (E13)
 	Changes       []Change `json:"changes"`
 	Keeps         []string `json:"keeps"`
 	Losses        []string `json:"losses"`
@@ -43,7 +44,35 @@ type Request struct {
 	Scope         Scope
 	Administrator string   // whose password is replaced; may be empty in a plan that only informs
 	Wizard        Wizard   // of a hard reset
+	SecondFactor  bool     // take that administrator's second factor away too (E13)
 	Needs         []string // what the owner's policy asks for beside presence, for the reader
+}
+
+// Effects lists the rows that the request may change.
+func (r Request) Effects() []nas.Effect {
+	effects := Effects(r.Mode, r.Scope)
+	if r.SecondFactor {
+		effects = append(effects, nas.E13)
+	}
+	return effects
+}
+
+// Request is what was asked for, as far as the plan tells.
+func (p Plan) Request() Request {
+	r := Request{Device: p.Device, Mode: p.Mode, Scope: p.Scope, Administrator: p.Administrator, SecondFactor: p.SecondFactor}
+	if p.Wizard != nil {
+		r.Wizard = *p.Wizard
+	}
+	return r
+}
+
+// SameChanges reports whether two plans do the same. What merely stays may
+// differ: a wait is long enough for that.
+func (p Plan) SameChanges(q Plan) bool {
+	same := func(p Plan) Plan {
+		return Plan{Device: p.Device, Mode: p.Mode, Scope: p.Scope, Administrator: p.Administrator, Wizard: p.Wizard, SecondFactor: p.SecondFactor, Changes: p.Changes, Losses: p.Losses, NotCovered: p.NotCovered}
+	}
+	return same(p).Hash() == same(q).Hash()
 }
 
 // Coverage says of each effect whether this NAS can carry it out: what the
@@ -74,13 +103,13 @@ func Build(r Request, s nas.Settings, covered Coverage) Plan {
 		r.Scope = ""
 	}
 	p := Plan{
-		Device: r.Device, Mode: r.Mode, Scope: r.Scope, Administrator: r.Administrator,
+		Device: r.Device, Mode: r.Mode, Scope: r.Scope, Administrator: r.Administrator, SecondFactor: r.SecondFactor,
 		Changes: []Change{}, Keeps: []string{}, Losses: []string{}, Interrupts: []string{}, NotCovered: []string{}, Needs: []string{},
 	}
 	if r.Mode == Hard {
 		p.Wizard = &r.Wizard
 	}
-	for _, e := range Effects(r.Mode, r.Scope) {
+	for _, e := range r.Effects() {
 		f, known := covered[e]
 		switch {
 		case known && f.Present:
@@ -330,6 +359,8 @@ func losses(e nas.Effect, s nas.Settings, administrator string) []string {
 		return []string{"this NAS's place in the high-availability cluster"}
 	case nas.E11:
 		return []string{"this NAS's place in the virtual machine cluster"}
+	case nas.E13:
+		return []string{"the second factor: whoever has the new password alone gets in, until another one is set up"}
 	case nas.E12:
 		var out []string
 		for _, f := range s.EncryptedFolders {
@@ -389,7 +420,7 @@ func keepsHard(s nas.Settings) []string {
 }
 
 func keeps(r Request, s nas.Settings) []string {
-	effects := Effects(r.Mode, r.Scope)
+	effects := r.Effects()
 	var out []string
 	if r.Mode == Hard {
 		out = keepsHard(s)
@@ -411,7 +442,7 @@ func keeps(r Request, s nas.Settings) []string {
 	if !slices.Contains(effects, nas.E1) {
 		out = append(out, "every password")
 	}
-	if a, ok := s.Account(r.Administrator); ok && a.SecondFactor {
+	if a, ok := s.Account(r.Administrator); ok && a.SecondFactor && !r.SecondFactor {
 		out = append(out, r.Administrator+"'s second factor: taking it away needs a second proof")
 	}
 	return out

@@ -54,8 +54,8 @@ func ParseScope(s string) (Scope, error) {
 }
 
 // Effects lists the rows that a mode and scope may change. E13, the second
-// factor, is in none of them: it takes a second proof or a wait, which a claim
-// does not have yet.
+// factor, is in none of them: it is asked for by itself (Request.SecondFactor)
+// and takes a second proof or a wait.
 func Effects(m Mode, s Scope) []nas.Effect {
 	network := []nas.Effect{nas.E3, nas.E4, nas.E5, nas.E6, nas.E7}
 	everything := slices.Concat([]nas.Effect{nas.E1, nas.E2}, network, []nas.Effect{nas.E8, nas.E9, nas.E10, nas.E11, nas.E12})

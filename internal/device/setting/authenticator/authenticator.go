@@ -6,9 +6,8 @@
 // a step holds its checksum and never its content. Other accounts' are not
 // touched.
 //
-// No claim reaches this: reset.Effects names E13 in no scope, because taking a
-// second factor away needs a second proof or a wait. Until it does, Prepare
-// gives no step.
+// It acts only on a request that asks for it by name: no scope of a reset does,
+// because taking a second factor away needs a second proof or a wait.
 package authenticator
 
 import (
@@ -20,7 +19,6 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
-	"slices"
 	"strings"
 
 	"github.com/paperclip-nas/paperclip/internal/device/setting"
@@ -49,10 +47,10 @@ type Adapter struct {
 }
 
 // New is the adapter of that system. It has no side effect. wanted says whether
-// a request asks for E13; nil is by reset.Effects.
+// a request asks for E13; nil is by its SecondFactor.
 func New(fsys opfs.FS, wanted func(setting.Request) bool) *Adapter {
 	if wanted == nil {
-		wanted = func(r setting.Request) bool { return slices.Contains(reset.Effects(r.Mode, r.Scope), nas.E13) }
+		wanted = func(r setting.Request) bool { return r.SecondFactor }
 	}
 	return &Adapter{fsys, wanted}
 }

@@ -28,7 +28,8 @@ func (st *Store) Adapters() []setting.Adapter {
 	var all []setting.Adapter
 	for _, e := range nas.Effects() {
 		switch e {
-		case nas.E13: // no claim reaches it yet
+		case nas.E13:
+			all = append(all, factor{st})
 		case nas.H3: // a snapshot has the accounts from E1's
 			all = append(all, forgetful{adapter{st, e}})
 		default:
@@ -168,6 +169,7 @@ func (a adapter) partOf(s State, administrator string) (part, error) {
 		if !ok {
 			return part{}, fmt.Errorf("there is no account %s", administrator)
 		}
+		account.SecondFactor = false // E13's alone
 		return part{Account: &account, Hash: s.Hashes[administrator]}, nil
 	}
 	if a.effect == nas.H3 {
@@ -187,8 +189,10 @@ func (a adapter) put(s *State, administrator string, p part) error {
 		return inject(a.effect, &s.Settings, p.Settings)
 	}
 	for i := range s.Settings.Accounts {
-		if s.Settings.Accounts[i].Name == administrator {
-			s.Settings.Accounts[i] = *p.Account
+		if a := &s.Settings.Accounts[i]; a.Name == administrator {
+			factor := a.SecondFactor
+			*a = *p.Account
+			a.SecondFactor = factor
 		}
 	}
 	s.Hashes[administrator] = p.Hash

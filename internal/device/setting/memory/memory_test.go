@@ -23,7 +23,7 @@ func household() nas.Settings {
 	return nas.Settings{
 		Name:             "cellar",
 		Shares:           &nas.Shares{Defined: []string{"photos"}, Baseline: []string{"homes"}, Changed: true},
-		Accounts:         []nas.Account{{Name: "anna", Administrator: true, Enabled: true}, {Name: "ben", Enabled: true}},
+		Accounts:         []nas.Account{{Name: "anna", Administrator: true, Enabled: true, SecondFactor: true}, {Name: "ben", Enabled: true}},
 		Guest:            &nas.Guest{Enabled: true},
 		Ports:            &nas.Ports{HTTP: 8080, HTTPS: 8443, ForceHTTPS: true},
 		Interfaces:       []nas.Interface{{Name: "eth0", Method: nas.Static, Addresses: []netip.Prefix{netip.MustParsePrefix("192.168.1.20/24")}, MTU: 9000}},
@@ -62,9 +62,6 @@ func adapterOf(st *memory.Store, e nas.Effect) setting.Adapter {
 func TestContract(t *testing.T) {
 	file := func(root string) string { return filepath.Join(root, "settings.json") }
 	for _, e := range nas.Effects() {
-		if e == nas.E13 {
-			continue // no adapter: no claim reaches it yet
-		}
 		t.Run(string(e), func(t *testing.T) {
 			settingtest.Run(t, func(t testing.TB) settingtest.System {
 				root := t.TempDir()
@@ -120,8 +117,11 @@ func TestContract(t *testing.T) {
 						}
 					}
 				}
-				if e == nas.E2 {
+				if e == nas.E2 || e == nas.E13 {
 					system.Meddle = nil // on and off is all there is
+				}
+				if e == nas.E13 {
+					system.Request.SecondFactor, system.Idle.Administrator, system.Silent = true, "anna", true
 				}
 				return system
 			})
