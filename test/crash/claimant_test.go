@@ -211,7 +211,7 @@ func (d *device) claim(ctx context.Context, scope reset.Scope, tell teller) erro
 	tell(func(t *told) { t.accepted++ })
 	for {
 		var p deviceapi.ProgressReply
-		if err := a.call(ctx, deviceapi.KindProgress, deviceapi.ProgressCall(accepted), &p); err != nil {
+		if err := a.call(ctx, deviceapi.KindProgress, deviceapi.ProgressCall{Transaction: accepted.Transaction}, &p); err != nil {
 			return err
 		}
 		if p.Done {

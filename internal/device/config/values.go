@@ -91,14 +91,11 @@ type Policy struct{ choice access.ButtonPolicy }
 // Choice is which.
 func (p Policy) Choice() access.ButtonPolicy { return p.choice }
 
-// UnmarshalText reads a choice that this version can keep.
+// UnmarshalText reads a choice.
 func (p *Policy) UnmarshalText(text []byte) error {
 	choice, err := access.ParseButtonPolicy(string(text))
 	if err != nil {
 		return err
-	}
-	if choice == access.ButtonWait {
-		return fmt.Errorf("%q is not built in this version (not yet)", text)
 	}
 	p.choice = choice
 	return nil

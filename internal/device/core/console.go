@@ -49,6 +49,11 @@ func (h console) ForgetOwner(ctx context.Context, q corewire.ForgetOwnerRequest)
 	})
 }
 
+// Refuse ends a request that waits.
+func (h console) Refuse(ctx context.Context, q corewire.RefuseRequest) (deviceapi.Empty, error) {
+	return deviceapi.Empty{}, h.core.do(ctx, func() error { return h.core.refuseRequest(q.ID) })
+}
+
 // console is a handler for root on the device itself.
 type console struct{ handler }
 
@@ -70,7 +75,7 @@ func (h console) Reset(ctx context.Context, q corewire.ResetRequest) (deviceapi.
 	if err := c.judge(s, plan, q.Password); err != nil {
 		return deviceapi.ProgressReply{}, err
 	}
-	t, err := c.accept(ctx, plan, q.Password, nil, func() error { return nil })
+	t, err := c.accept(ctx, plan, q.Password, authority{}, func() error { return nil })
 	if err != nil {
 		return deviceapi.ProgressReply{}, err
 	}

@@ -80,6 +80,8 @@ type Config struct {
 	Ports    func() nas.Ports
 	Rules    access.Rules
 	Policy   access.ButtonPolicy // what a claim may do; empty is all
+	Boot     clock.Boot          // what waits are measured by; nil: only while this program runs
+	Notifier Notifier            // how people are told of a notice; nil: on the LAN alone
 }
 
 // Core is the deciding half of a device.
@@ -91,6 +93,8 @@ type Core struct {
 	codes    *codes
 	owners   *owners
 	setUp    *setUp // Run's goroutine only, once it runs
+	requests *requests
+	notices  *notices
 	signIns  throttle
 
 	calls   chan func()
@@ -115,6 +119,9 @@ type Core struct {
 	ready         bool
 	watchers      map[chan corewire.State]bool
 	ignored       string // why the last press selected nothing (D8)
+
+	mail        chan catalog.Notice // to be mailed
+	bannerShown *string             // nil: not known since the start
 }
 
 // New loads or makes the identity and opens the journal. A journal whose record
@@ -123,8 +130,12 @@ func New(cfg Config) (*Core, error) {
 	if cfg.Profile.ActsAtOnce {
 		return nil, catalog.New("vendor_profile", cfg.Profile.Name)
 	}
-	if cfg.Policy == access.ButtonWait {
-		return nil, catalog.New("not_yet", "the button policy \"wait 24h\"")
+	if cfg.Boot == nil { // time counts only while this program runs
+		start, err := randomID(cfg.Rand)
+		if err != nil {
+			return nil, err
+		}
+		cfg.Boot = clock.BootOf(cfg.Clock, start)
 	}
 	if cfg.Rules == (access.Rules{}) {
 		cfg.Rules = access.DefaultRules()
@@ -153,8 +164,17 @@ func New(cfg Config) (*Core, error) {
 	if err != nil {
 		return nil, err
 	}
+	waiting, err := loadRequests(cfg.FS, cfg.Dir)
+	if err != nil {
+		return nil, err
+	}
+	told, err := loadNotices(cfg.FS, cfg.Dir)
+	if err != nil {
+		return nil, err
+	}
 	c := &Core{
-		cfg: cfg, owners: owners, conversations: map[string]*conversation{}, identity: id, journal: j, attempts: a, codes: given, setUp: left, signIns: newThrottle(cfg.Clock),
+		owners: owners, conversations: map[string]*conversation{}, setUp: left, requests: waiting, notices: told, mail: make(chan catalog.Notice, mailQueue),
+		cfg: cfg, identity: id, journal: j, attempts: a, codes: given, signIns: newThrottle(cfg.Clock),
 		calls: make(chan func()), started: make(chan struct{}), done: make(chan struct{}),
 		claim: access.NewClaim(cfg.Rules), visits: map[string]*visit{}, watchers: map[chan corewire.State]bool{},
 	}
@@ -193,6 +213,8 @@ func (c *Core) Run(ctx context.Context) error {
 	if err := c.finishOpen(ctx); err != nil {
 		return err
 	}
+	go c.mails(ctx)
+	c.showBanner()
 	c.speaker = startSpeaker(ctx, c.cfg.Panel, c.cfg.Log)
 	defer c.speaker.wait()
 	c.network = keepNetwork(ctx, c.cfg.Network, c.cfg.Log, c.networkChanged)
@@ -250,6 +272,11 @@ func (c *Core) nextDeadline() <-chan time.Time {
 	if c.lingerEnds > 0 {
 		sooner(c.lingerEnds - c.cfg.Clock.Monotonic())
 	}
+	for _, next := range []func() (time.Duration, bool){c.nextRequest, c.nextBanner} {
+		if in, some := next(); some {
+			sooner(in)
+		}
+	}
 	if !any {
 		return nil
 	}
@@ -282,6 +309,8 @@ func (c *Core) passTime() {
 	if c.lingerEnds > 0 && now >= c.lingerEnds {
 		c.endClaim(access.Finish, "the claimant is gone")
 	}
+	c.passRequests()
+	c.showBanner()
 }
 
 // errStopped says that Run is not running.

@@ -9,11 +9,13 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -58,7 +60,45 @@ type device struct {
 	network *fakeNetwork
 	source  netip.Addr
 	policy  access.ButtonPolicy
+	starts  int // of the system, for its waits
+	told    *fakeNotifier
 	stop    func()
+}
+
+// fakeBoot is a start of the system, told by the test's time.
+type fakeBoot struct {
+	start string
+	begun time.Time
+}
+
+func (b fakeBoot) Up() (string, time.Duration, error) { return b.start, time.Since(b.begun), nil }
+
+// fakeNotifier is what people are told, and fails where it is told to.
+type fakeNotifier struct {
+	mu     sync.Mutex
+	banner string
+	mails  []string
+	fail   error
+}
+
+func (n *fakeNotifier) Banner(_ context.Context, text string) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.banner = text
+	return n.fail
+}
+
+func (n *fakeNotifier) Mail(_ context.Context, subject, text string) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.mails = append(n.mails, subject+"\n"+text)
+	return n.fail
+}
+
+func (n *fakeNotifier) read() (banner string, mails []string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.banner, slices.Clone(n.mails)
 }
 
 // fakeNetwork records what is asked of the claim's network.
@@ -108,7 +148,7 @@ func settings() nas.Settings {
 // start runs a device. change may replace its adapters.
 func start(t *testing.T, change func([]setting.Adapter) []setting.Adapter) *device {
 	t.Helper()
-	d := &device{t: t, dir: t.TempDir(), log: &bytes.Buffer{}, network: &fakeNetwork{}, source: netip.MustParseAddr("192.168.1.7")}
+	d := &device{t: t, dir: t.TempDir(), log: &bytes.Buffer{}, network: &fakeNetwork{}, told: &fakeNotifier{}, source: netip.MustParseAddr("192.168.1.7")}
 	hash, err := store.Hash(rand.Reader, access.NewSecret(oldPassword))
 	if err != nil {
 		t.Fatal(err)
@@ -125,18 +165,7 @@ func start(t *testing.T, change func([]setting.Adapter) []setting.Adapter) *devi
 // boot starts core as at power-on.
 func (d *device) boot(change func([]setting.Adapter) []setting.Adapter) {
 	d.t.Helper()
-	adapters := d.store.Adapters()
-	if change != nil {
-		adapters = change(adapters)
-	}
-	clk := clock.System()
-	d.panel = memory.New(clk)
-	d.ear = d.panel.Listen()
-	c, err := core.New(core.Config{
-		Name: "cellar", Named: func() string { return d.store.Running().Settings.Name }, Model: "Linux NAS", Dir: filepath.Join(d.dir, "state"), FS: opfs.OS(nil), Clock: clk, Rand: rand.Reader,
-		Log:   slog.New(slog.NewTextHandler(d.log, nil)),
-		Panel: d.panel.Ports(), Profile: button.Paperclip(), Adapters: adapters, Accounts: d.store, Network: d.network, Policy: d.policy,
-	})
+	c, err := core.New(d.config(change))
 	if err != nil {
 		d.t.Fatal(err)
 	}
@@ -155,6 +184,41 @@ func (d *device) boot(change func([]setting.Adapter) []setting.Adapter) {
 		d.t.Fatal(err)
 	}
 	d.stop = sync.OnceFunc(func() { cancel(); running.Wait() })
+}
+
+// config is what core is built from at the next start.
+func (d *device) config(change func([]setting.Adapter) []setting.Adapter) core.Config {
+	adapters := d.store.Adapters()
+	if change != nil {
+		adapters = change(adapters)
+	}
+	clk := clock.System()
+	d.starts++
+	d.panel = memory.New(clk)
+	d.ear = d.panel.Listen()
+	return core.Config{
+		Name: "cellar", Named: func() string { return d.store.Running().Settings.Name }, Model: "Linux NAS", Dir: filepath.Join(d.dir, "state"), FS: opfs.OS(nil), Clock: clk, Rand: rand.Reader,
+		Log:   slog.New(slog.NewTextHandler(d.log, nil)),
+		Panel: d.panel.Ports(), Profile: button.Paperclip(), Adapters: adapters, Accounts: d.store, Network: d.network, Policy: d.policy,
+		Boot: fakeBoot{fmt.Sprint("start ", d.starts), time.Now()}, Notifier: d.told,
+	}
+}
+
+// secondFactor gives an account a second factor, as its owner would.
+func (d *device) secondFactor(user string) {
+	d.t.Helper()
+	d.stop()
+	s := d.store.Running()
+	for i := range s.Settings.Accounts {
+		if s.Settings.Accounts[i].Name == user {
+			s.Settings.Accounts[i].SecondFactor = true
+		}
+	}
+	var err error
+	if d.store, err = store.Create(opfs.OS(nil), filepath.Join(d.dir, "settings.json"), s); err != nil {
+		d.t.Fatal(err)
+	}
+	d.boot(nil)
 }
 
 // press holds the button and lets the device settle: a release counts once it
@@ -329,7 +393,7 @@ func (a *assistant) resetWith(q deviceapi.PlanCall, password, code string) (devi
 	}
 	for {
 		var p deviceapi.ProgressReply
-		if err := a.call(deviceapi.KindProgress, deviceapi.ProgressCall(accepted), &p); err != nil {
+		if err := a.call(deviceapi.KindProgress, deviceapi.ProgressCall{Transaction: accepted.Transaction}, &p); err != nil {
 			return p, err
 		}
 		if p.Done {

@@ -69,6 +69,8 @@ func (h handler) Read(ctx context.Context, q corewire.ReadRequest) (any, error) 
 		return in(ctx, h.core, func() (any, error) { return h.core.status(), nil })
 	case q.What == corewire.ReadOwners && h.console:
 		return in(ctx, h.core, func() (any, error) { return h.core.ownerList(), nil })
+	case q.What == corewire.ReadRequests && h.console:
+		return in(ctx, h.core, func() (any, error) { return h.core.requestList() })
 	case q.What == corewire.ReadReceipts && h.console:
 		return h.core.Receipts()
 	}
@@ -142,6 +144,7 @@ func (c *Core) device() deviceapi.Device {
 	return deviceapi.Device{
 		Version: deviceapi.Version, Name: c.name(), Vendor: "Paperclip", Model: c.cfg.Model,
 		KeyID: c.KeyID(), Ready: c.ready && (c.current == nil || c.current.finished), Status: c.deviceStatus().ID(), Claim: c.claimState(),
+		Notices: c.notices.current(c.cfg.Clock.Now()),
 	}
 }
 

@@ -1,9 +1,12 @@
 package core
 
 import (
+	"cmp"
 	"context"
+	"crypto/ed25519"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -141,6 +144,9 @@ func (c *Core) options(ctx context.Context) (deviceapi.OptionsReply, error) {
 		Modes:          modes,
 		Scopes:         []reset.Scope{},
 		Demands:        map[reset.Scope]access.Demand{},
+		SecondFactor:   c.cfg.Policy.Asks([]nas.Effect{nas.E13}),
+		Policy:         cmp.Or(c.cfg.Policy, access.ButtonFull),
+		Costs:          c.cfg.Policy.Costs(),
 	}
 	for _, scope := range []reset.Scope{reset.Credentials, reset.Network, reset.All} {
 		demand := c.cfg.Policy.Asks(reset.Effects(reset.Soft, scope))
@@ -213,20 +219,34 @@ func (s survey) plan(r reset.Request) (reset.Plan, error) {
 	if a, ok := s.settings.Account(r.Administrator); r.Administrator != "" && (!ok || !a.Administrator) {
 		return reset.Plan{}, catalog.New("unknown_administrator", r.Administrator)
 	}
+	if a, ok := s.settings.Account(r.Administrator); r.SecondFactor && (!ok || !a.SecondFactor || !reset.SetsPassword(r.Mode, r.Scope)) {
+		return reset.Plan{}, catalog.New("no_second_factor", r.Administrator)
+	}
 	return reset.Build(r, s.settings, s.covered), nil
 }
 
-// claimPlan is plan for a claimant: what the owner's policy asks for is in it.
+// claimPlan is policyPlan for whom the claim of now is for.
 func (c *Core) claimPlan(ctx context.Context, s survey, q deviceapi.PlanCall) (reset.Plan, error) {
-	r := reset.Request{Device: c.name(), Mode: q.Mode, Scope: q.Scope, Administrator: q.Administrator}
-	switch c.cfg.Policy.Asks(reset.Effects(q.Mode, q.Scope)) {
+	if err := c.do(ctx, func() error { return c.mayBeHard(q.Mode) }); err != nil {
+		return reset.Plan{}, err
+	}
+	return c.policyPlan(ctx, s, q)
+}
+
+// policyPlan is plan with what the owner's policy asks for in it.
+func (c *Core) policyPlan(ctx context.Context, s survey, q deviceapi.PlanCall) (reset.Plan, error) {
+	r := reset.Request{Device: c.name(), Mode: q.Mode, Scope: q.Scope, Administrator: q.Administrator, SecondFactor: q.SecondFactor}
+	switch c.cfg.Policy.Asks(r.Effects()) {
 	case access.Never:
 		return reset.Plan{}, catalog.New("policy_network_only")
 	case access.SecondProof:
 		r.Needs = []string{"a recovery code of this administrator, as the owner chose"}
-	}
-	if err := c.do(ctx, func() error { return c.mayBeHard(q.Mode) }); err != nil {
-		return reset.Plan{}, err
+		if c.cfg.Policy != access.ButtonSecondProof {
+			r.Needs = []string{"a recovery code of this administrator, since a second factor is taken away"}
+		}
+	case access.AfterWait:
+		length, _ := c.cfg.Policy.Wait()
+		r.Needs = []string{fmt.Sprintf("a wait of %d hours, as the owner chose, in which every administrator is told and can say no; then come back with this computer", int(length.Hours()))}
 	}
 	if err := c.hardRequest(ctx, s, &r, q.Wizard); err != nil {
 		return reset.Plan{}, err
@@ -252,7 +272,18 @@ func (c *Core) commit(ctx context.Context, v *visit, q deviceapi.CommitCall) (de
 	if err != nil {
 		return deviceapi.CommitReply{}, err
 	}
-	t, err := c.accept(ctx, plan, q.NewPassword, &q, func() error {
+	if c.cfg.Policy.Asks(plan.Request().Effects()) == access.AfterWait {
+		return in(ctx, c, func() (deviceapi.CommitReply, error) {
+			if err := refuse(c.claim.Holds(c.cfg.Clock.Monotonic(), v.id)); err != nil {
+				return deviceapi.CommitReply{}, err
+			}
+			if err := c.mayBeHard(plan.Mode); err != nil {
+				return deviceapi.CommitReply{}, err
+			}
+			return c.leaveRequest(plan, q.OwnerKey, q.OwnerLabel)
+		})
+	}
+	t, err := c.accept(ctx, plan, q.NewPassword, authority{claimant: true, ownerKey: q.OwnerKey, ownerLabel: q.OwnerLabel}, func() error {
 		if err := refuse(c.claim.Holds(c.cfg.Clock.Monotonic(), v.id)); err != nil {
 			return err
 		}
@@ -271,7 +302,7 @@ func (c *Core) commit(ctx context.Context, v *visit, q deviceapi.CommitCall) (de
 // is the last thing before the record, so that a plan that cannot be accepted
 // for another reason costs nobody a code. The try is counted first.
 func (c *Core) secondProof(plan reset.Plan, typed access.Secret) error {
-	if c.cfg.Policy.Asks(reset.Effects(plan.Mode, plan.Scope)) != access.SecondProof {
+	if c.cfg.Policy.Asks(plan.Request().Effects()) != access.SecondProof {
 		return nil
 	}
 	if typed.Empty() {
@@ -284,13 +315,26 @@ func (c *Core) secondProof(plan reset.Plan, typed access.Secret) error {
 	if err != nil {
 		return catalog.New("second_proof_wrong")
 	}
-	return c.codes.spend(plan.Administrator, code)
+	if err := c.codes.spend(plan.Administrator, code); err != nil {
+		return err
+	}
+	c.tell("notice_code_spent")
+	return nil
+}
+
+// authority is by what right a plan is accepted: a claimant's, or that of a
+// request whose wait is over. Root at the console has neither.
+type authority struct {
+	claimant bool   // the claim that is open now
+	claim    string // else the request's id; the record keeps either
+	// The key that is enrolled with the commit, and what its computer calls itself.
+	ownerKey   ed25519.PublicKey
+	ownerLabel string
 }
 
 // accept prepares a plan's steps, asks once more whether it may, writes the
 // record and begins. may runs in Run's goroutine, right before the record.
-// claimant is what the claimant sent, nil where it is not one who accepts.
-func (c *Core) accept(ctx context.Context, plan reset.Plan, password access.Secret, claimant *deviceapi.CommitCall, may func() error) (*transaction, error) {
+func (c *Core) accept(ctx context.Context, plan reset.Plan, password access.Secret, by authority, may func() error) (*transaction, error) {
 	steps, err := c.prepare(ctx, plan, password)
 	if err != nil {
 		return nil, err
@@ -320,8 +364,9 @@ func (c *Core) accept(ctx context.Context, plan reset.Plan, password access.Secr
 			ID: id, Mode: plan.Mode, Scope: plan.Scope, Administrator: plan.Administrator,
 			Plan: raw, PlanHash: plan.Hash(), Steps: steps, AcceptedAt: c.cfg.Clock.Now(),
 		}
-		if claimant != nil {
-			record.Claim, record.OwnerKey, record.OwnerLabel = c.claimID, claimant.OwnerKey, claimant.OwnerLabel
+		record.Claim, record.OwnerKey, record.OwnerLabel = by.claim, by.ownerKey, by.ownerLabel
+		if by.claimant {
+			record.Claim = c.claimID
 		}
 		if plan.Mode == reset.Hard {
 			if err := c.keepBundle(before, id); err != nil {
@@ -331,7 +376,7 @@ func (c *Core) accept(ctx context.Context, plan reset.Plan, password access.Secr
 		if err := c.journal.Accept(record); err != nil {
 			return nil, catalog.New("preflight_failed", "its journal could not be written").Because(err)
 		}
-		if claimant != nil {
+		if by.claimant {
 			c.claim.Handle(access.Accept, c.cfg.Clock.Monotonic())
 		}
 		c.cfg.Log.Info("a plan is accepted", "claim", record.Claim, "transaction", id, "mode", string(plan.Mode), "scope", string(plan.Scope), "administrator", plan.Administrator)
@@ -349,6 +394,12 @@ func (c *Core) accepted(ctx context.Context, q deviceapi.CommitCall) (reset.Plan
 	plan, err := c.planOfHash(ctx, s, q)
 	if err != nil {
 		return reset.Plan{}, err
+	}
+	if c.cfg.Policy.Asks(plan.Request().Effects()) == access.AfterWait {
+		if !q.NewPassword.Empty() { // it comes when the wait is over: none is ever kept
+			return reset.Plan{}, catalog.New("bad_message", "a password that nobody keeps")
+		}
+		return plan, nil
 	}
 	return plan, c.judge(s, plan, q.NewPassword)
 }
@@ -378,12 +429,15 @@ func (c *Core) planOfHash(ctx context.Context, s survey, q deviceapi.CommitCall)
 		if c.cfg.Policy.Asks(reset.Effects(reset.Soft, scope)) == access.Never {
 			continue
 		}
-		plan, err := c.claimPlan(ctx, s, deviceapi.PlanCall{Mode: reset.Soft, Scope: scope, Administrator: q.Administrator})
-		if err != nil {
-			return reset.Plan{}, err
-		}
-		if plan.Hash() == q.PlanHash {
-			return plan, nil
+		for _, factor := range []bool{false, true} {
+			plan, err := c.claimPlan(ctx, s, deviceapi.PlanCall{Mode: reset.Soft, Scope: scope, Administrator: q.Administrator, SecondFactor: factor})
+			switch {
+			case errors.Is(err, catalog.New("no_second_factor")):
+			case err != nil:
+				return reset.Plan{}, err
+			case plan.Hash() == q.PlanHash:
+				return plan, nil
+			}
 		}
 	}
 	return reset.Plan{}, catalog.New("plan_changed")
@@ -391,7 +445,7 @@ func (c *Core) planOfHash(ctx context.Context, s survey, q deviceapi.CommitCall)
 
 // prepare asks every adapter that the plan needs for its steps.
 func (c *Core) prepare(ctx context.Context, plan reset.Plan, password access.Secret) ([]reset.Step, error) {
-	request := setting.Request{Mode: plan.Mode, Scope: plan.Scope, Administrator: plan.Administrator, Password: password}
+	request := setting.Request{Mode: plan.Mode, Scope: plan.Scope, Administrator: plan.Administrator, Password: password, SecondFactor: plan.SecondFactor}
 	if plan.Wizard != nil {
 		request.Wizard = *plan.Wizard
 	}
@@ -403,7 +457,7 @@ func (c *Core) prepare(ctx context.Context, plan reset.Plan, password access.Sec
 }
 
 func prepareAll(ctx context.Context, adapters []setting.Adapter, request setting.Request) ([]reset.Step, error) {
-	wanted := reset.Effects(request.Mode, request.Scope)
+	wanted := reset.Request{Mode: request.Mode, Scope: request.Scope, SecondFactor: request.SecondFactor}.Effects()
 	var steps []reset.Step
 	for _, a := range adapters {
 		if !slices.ContainsFunc(a.Effects(), func(e nas.Effect) bool { return slices.Contains(wanted, e) }) {
@@ -501,6 +555,18 @@ func (c *Core) ended(t *transaction, record *journal.Record, result journal.Resu
 	})
 }
 
+// concluded tells of a transaction's end, and its request if it had one.
+func (c *Core) concluded(record *journal.Record) {
+	event := access.Undone
+	if record.State == journal.Committed {
+		event = access.Committed
+		c.tell("notice_reset")
+	}
+	if i := c.requests.index(record.Claim); i >= 0 && c.requests.kept.Requests[i].State == access.RequestCarried {
+		c.requestEvent(record.Claim, event)
+	}
+}
+
 func (c *Core) cutSessions(record *journal.Record) {
 	if c.cfg.Sessions == nil || !reset.SetsPassword(record.Mode, record.Scope) {
 		return
@@ -551,6 +617,9 @@ func (c *Core) finishOpen(ctx context.Context) error {
 		}
 	}
 	last, err := c.journal.Last()
+	if err == nil {
+		c.mendRequests(last)
+	}
 	if err != nil || last == nil {
 		return journalProblem(err)
 	}
@@ -560,13 +629,14 @@ func (c *Core) finishOpen(ctx context.Context) error {
 }
 
 // settle does what follows a transaction's end, once: the claimant's key is
-// enrolled, then the receipt written. A power cut between the two does both
+// enrolled, the administrators are told, then the receipt is written. A power cut between the two does both
 // again; after the receipt neither is.
 func (c *Core) settle(record *journal.Record) ([]byte, error) {
 	if _, err := c.receiptOf(record.ID); errors.Is(err, catalog.New("no_receipt")) {
 		if err := c.enrol(record); err != nil {
 			return nil, err
 		}
+		c.concluded(record)
 	}
 	return c.writeReceipt(record)
 }

@@ -21,6 +21,9 @@ const KindCodes Kind = "codes"
 // KindForgetOwner has an enrolled owner key forgotten.
 const KindForgetOwner Kind = "forget_owner"
 
+// KindRefuse refuses a request that waits.
+const KindRefuse Kind = "refuse"
+
 // Console is what a Handler offers to root on the device besides. A Handler
 // that is no Console closes the connection of whoever asks for it.
 type Console interface {
@@ -30,11 +33,23 @@ type Console interface {
 	GiveCodes(context.Context, CodesRequest) (CodesReply, error)
 	// ForgetOwner removes an owner key from the list.
 	ForgetOwner(context.Context, ForgetOwnerRequest) (deviceapi.Empty, error)
+	// Refuse ends a request that waits.
+	Refuse(context.Context, RefuseRequest) (deviceapi.Empty, error)
 }
 
 // ForgetOwnerRequest names the key.
 type ForgetOwnerRequest struct {
 	ID string `json:"id"`
+}
+
+// RefuseRequest names the request; the empty id is the only one that is pending.
+type RefuseRequest struct {
+	ID string `json:"id"`
+}
+
+// Refuse ends a request that waits.
+func (c *Client) Refuse(ctx context.Context, q RefuseRequest) error {
+	return c.call(ctx, KindRefuse, q, &deviceapi.Empty{})
 }
 
 // CodesRequest asks for recovery codes.

@@ -173,6 +173,7 @@ const (
 	ReadStatus   What = "status"   // core's own, for `paperclipd status`
 	ReadReceipts What = "receipts" // the files of package receipt
 	ReadOwners   What = "owners"   // the enrolled owner keys
+	ReadRequests What = "requests" // what waits for its time
 )
 
 // ReadRequest asks for one of them.

@@ -175,6 +175,10 @@ func parseCall(h Handler, m message) (call, error) {
 		if console, ok := h.(Console); ok {
 			return bind(m.Body, console.ForgetOwner)
 		}
+	case KindRefuse:
+		if console, ok := h.(Console); ok {
+			return bind(m.Body, console.Refuse)
+		}
 	}
 	return nil, violation("a request of a kind that is not known here")
 }

@@ -16,6 +16,7 @@ import (
 	"errors"
 	"io"
 	"strings"
+	"time"
 	"unicode"
 
 	"github.com/paperclip-nas/paperclip/internal/domain/access"
@@ -56,6 +57,15 @@ type Device struct {
 	// carried out, and until what its owner wants back is restored (D4 F3).
 	Status string `json:"status"`
 	Claim  Claim  `json:"claim"`
+	// Notices are what happened lately that its owners should know of (D11),
+	// the oldest first.
+	Notices []Notice `json:"notices,omitempty"`
+}
+
+// Notice is one of the catalogue's notices, and when.
+type Notice struct {
+	ID catalog.ID `json:"id"`
+	At time.Time  `json:"at"` // by the device's clock, UTC
 }
 
 // State is the device's word on how it is. One that says nothing that is known

@@ -53,6 +53,12 @@ type OptionsReply struct {
 	// HardDemand is the same for a hard reset, where the claim is for one (the
 	// second press); else empty.
 	HardDemand access.Demand `json:"hard_demand,omitempty"`
+	// SecondFactor is what it takes to have a second factor taken away too.
+	SecondFactor access.Demand `json:"second_factor"`
+	// Policy is the owner's choice of what the button may lead to, and Costs
+	// what that choice costs, in words (D9 D11).
+	Policy access.ButtonPolicy `json:"policy"`
+	Costs  string              `json:"costs"`
 }
 
 // PlanCall asks what a choice will do. A hard reset has no scope, and the
@@ -62,6 +68,7 @@ type PlanCall struct {
 	Scope         reset.Scope   `json:"scope"`
 	Administrator string        `json:"administrator"`
 	Wizard        *reset.Wizard `json:"wizard,omitempty"`
+	SecondFactor  bool          `json:"second_factor,omitempty"` // take it away too (E13)
 }
 
 // PlanReply says it. Hash names the plan in the commit.
@@ -137,9 +144,13 @@ func (c *CommitCall) UnmarshalJSON(data []byte) error {
 const MaxLabel = 64
 
 // CommitReply says that the plan is accepted and durable: it will be done, or
-// undone, whatever happens now.
+// undone, whatever happens now. Where the owner's policy asks for a wait it says
+// instead that a request is pending: Request is its id, and WaitSeconds how long
+// its key must wait before it can resume it.
 type CommitReply struct {
 	Transaction string `json:"transaction"`
+	Request     string `json:"request,omitempty"`
+	WaitSeconds int    `json:"wait_seconds,omitempty"`
 }
 
 // ProgressCall asks how far a transaction is.

@@ -1,0 +1,283 @@
+package core_test
+
+import (
+	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/paperclip-nas/paperclip/internal/device/core"
+	"github.com/paperclip-nas/paperclip/internal/domain/access"
+	"github.com/paperclip-nas/paperclip/internal/domain/reset"
+	"github.com/paperclip-nas/paperclip/internal/protocol/corewire"
+	"github.com/paperclip-nas/paperclip/internal/protocol/deviceapi"
+)
+
+func credentials() deviceapi.PlanCall {
+	return deviceapi.PlanCall{Mode: reset.Soft, Scope: reset.Credentials, Administrator: "anna"}
+}
+
+func newKey(t *testing.T) ed25519.PrivateKey {
+	t.Helper()
+	_, key, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
+}
+
+// ask goes from the proof to the request that waits.
+func (a *assistant) ask(q deviceapi.PlanCall, key ed25519.PrivateKey, password string) (deviceapi.CommitReply, error) {
+	a.d.t.Helper()
+	var plan deviceapi.PlanReply
+	if err := a.call(deviceapi.KindPlan, q, &plan); err != nil {
+		return deviceapi.CommitReply{}, err
+	}
+	c := deviceapi.CommitCall{PlanHash: plan.Hash, Administrator: q.Administrator, NewPassword: secret(password)}
+	if key != nil {
+		c.OwnerKey = key.Public().(ed25519.PublicKey)
+	}
+	var reply deviceapi.CommitReply
+	return reply, a.call(deviceapi.KindCommit, c, &reply)
+}
+
+func secret(s string) access.Secret { return access.NewSecret(s) }
+
+func (d *device) requests() []core.ListedRequest {
+	d.t.Helper()
+	var list core.RequestList
+	if err := d.console().Read(context.Background(), corewire.ReadRequests, &list); err != nil {
+		d.t.Fatal(err)
+	}
+	return list.Requests
+}
+
+// D11: with "wait 24h" presence leaves a request and changes nothing. Every
+// administrator is told, in every way there is, and no password is kept.
+func TestPresenceLeavesARequest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := start(t, nil)
+		d.reboot("wait 24h")
+		a := d.present()
+		var options deviceapi.OptionsReply
+		if err := a.call(deviceapi.KindOptions, deviceapi.Empty{}, &options); err != nil {
+			t.Fatal(err)
+		}
+		if options.Demands[reset.Credentials] != access.AfterWait || options.Demands[reset.Network] != access.PresenceIsEnough || !strings.Contains(options.Costs, "24 hours") {
+			t.Errorf("told beforehand: %v, %q", options.Demands, options.Costs)
+		}
+		key := newKey(t)
+		before := d.store.Running()
+		if _, err := a.ask(credentials(), key, newPassword); problem(err) != "bad_message" {
+			t.Errorf("a password is taken that must not be kept: %v", err)
+		}
+		if _, err := a.ask(credentials(), nil, ""); problem(err) != "wait_needs_key" {
+			t.Errorf("a request without a key: %v", err)
+		}
+		reply, err := a.ask(credentials(), key, "")
+		if err != nil || reply.Request == "" || reply.Transaction != "" || reply.WaitSeconds != 24*60*60 {
+			t.Fatalf("%v %+v", err, reply)
+		}
+		again, err := a.ask(credentials(), key, "")
+		if err != nil || again.Request != reply.Request {
+			t.Errorf("the same again is another request: %v %+v", err, again)
+		}
+		if _, err := a.ask(deviceapi.PlanCall{Mode: reset.Soft, Scope: reset.All, Administrator: "anna"}, key, ""); problem(err) != "request_pending" {
+			t.Errorf("a second request of the same key: %v", err)
+		}
+		if after := d.store.Running(); after.Hashes["anna"] != before.Hashes["anna"] || !d.accepts("anna", oldPassword) {
+			t.Error("something is changed before the wait is over")
+		}
+		synctest.Wait()
+		banner, mails := d.told.read()
+		if !strings.Contains(banner, "--refuse") || len(mails) != 1 || !strings.Contains(mails[0], "cellar") {
+			t.Errorf("told at sign-in: %q; by mail: %q", banner, mails)
+		}
+		if n := d.about().Notices; len(n) != 1 || n[0].ID != "notice_request_begun" {
+			t.Errorf("told on the LAN: %+v", n)
+		}
+		if list := d.requests(); len(list) != 1 || list[0].State != access.RequestWaiting || list[0].Plan.Administrator != "anna" {
+			t.Errorf("%+v", list)
+		}
+	})
+}
+
+// D11, X19: time in which the NAS is off does not count, nor does more than was
+// written down before a power cut; and it does end.
+func TestWaitRunsOnTheDevice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := start(t, nil)
+		d.reboot("wait 2h")
+		if _, err := d.present().ask(credentials(), newKey(t), ""); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		d.stop()
+		time.Sleep(48 * time.Hour) // off
+		d.boot(nil)
+		left := time.Duration(d.requests()[0].LeftSeconds) * time.Second
+		if left < time.Hour || left > time.Hour+6*time.Minute {
+			t.Fatalf("after an hour on and two days off %s of two hours are left", left)
+		}
+		time.Sleep(left - time.Minute)
+		synctest.Wait()
+		if s := d.requests()[0].State; s != access.RequestWaiting {
+			t.Errorf("a minute early it is %s", s)
+		}
+		time.Sleep(2 * time.Minute)
+		synctest.Wait()
+		if s := d.requests()[0].State; s != access.RequestRipe {
+			t.Errorf("after the wait it is %s", s)
+		}
+		d.stop()
+		d.boot(nil)
+		if s := d.requests()[0].State; s != access.RequestRipe {
+			t.Errorf("after a restart it is %s", s)
+		}
+		time.Sleep(access.RipeFor + time.Hour)
+		synctest.Wait()
+		if s := d.requests()[0].State; s != access.RequestExpired {
+			t.Errorf("a week later, with nobody come, it is %s", s)
+		}
+	})
+}
+
+// D11: root can say no; nothing can be done with the request then.
+func TestRootRefuses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := start(t, nil)
+		d.reboot("wait 24h")
+		root := d.console()
+		ctx := context.Background()
+		if err := root.Refuse(ctx, corewire.RefuseRequest{}); problem(err) != "request_unknown" {
+			t.Errorf("refusing where there is none: %v", err)
+		}
+		reply, err := d.present().ask(credentials(), newKey(t), "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := root.Refuse(ctx, corewire.RefuseRequest{ID: "another"}); problem(err) != "request_unknown" {
+			t.Errorf("refusing another: %v", err)
+		}
+		if err := d.front.Refuse(ctx, corewire.RefuseRequest{ID: reply.Request}); err == nil {
+			t.Error("a front refuses it")
+		}
+		if err := root.Refuse(ctx, corewire.RefuseRequest{}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(25 * time.Hour)
+		if s := d.requests()[0].State; s != access.RequestRefused {
+			t.Errorf("it is %s", s)
+		}
+		if err := root.Refuse(ctx, corewire.RefuseRequest{ID: reply.Request}); problem(err) != "request_over" {
+			t.Errorf("refusing it again: %v", err)
+		}
+	})
+}
+
+// Promise 7: nobody fills the device with requests, and one that is full says
+// what to do.
+func TestRequestsAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := start(t, nil)
+		d.reboot("wait 24h")
+		a := d.present()
+		for range access.MaxRequests {
+			if _, err := a.ask(credentials(), newKey(t), ""); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := a.ask(credentials(), newKey(t), ""); problem(err) != "requests_full" {
+			t.Errorf("%v", err)
+		}
+	})
+}
+
+// What cannot be understood is not taken for forgotten.
+func TestDamagedRequestsKeepCoreFromStarting(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := start(t, nil)
+		d.stop()
+		for _, bad := range []string{"", "{", `{"version":2,"requests":[]}`, `{"version":1,"requests":[{"id":"x","state":"ripe"}]}`} {
+			file := filepath.Join(d.dir, "state", "requests.json")
+			if err := os.WriteFile(file, []byte(bad), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := core.New(d.config(nil)); err == nil {
+				t.Errorf("it starts with %q", bad)
+			}
+		}
+	})
+}
+
+// D11: a notice is shown for a week, over restarts, and a system that cannot
+// tell it keeps nobody from getting in.
+func TestNoticesLastAWeek(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := start(t, nil)
+		d.told.fail = os.ErrPermission
+		if p, err := d.present().reset(credentials(), newPassword); err != nil || p.State != "committed" {
+			t.Fatalf("%v %+v", err, p)
+		}
+		synctest.Wait()
+		if banner, _ := d.told.read(); !strings.Contains(banner, "was reset") {
+			t.Errorf("at sign-in: %q", banner)
+		}
+		time.Sleep(6 * 24 * time.Hour)
+		d.stop()
+		d.told = &fakeNotifier{}
+		d.boot(nil)
+		synctest.Wait()
+		if banner, mails := d.told.read(); !strings.Contains(banner, "was reset") || len(mails) != 0 || len(d.about().Notices) != 1 {
+			t.Errorf("after six days and a restart: %q %q", banner, mails)
+		}
+		time.Sleep(25 * time.Hour)
+		synctest.Wait()
+		if banner, _ := d.told.read(); banner != "" || len(d.about().Notices) != 0 {
+			t.Errorf("after a week: %q", banner)
+		}
+	})
+}
+
+// E13, promise 7: a second factor goes with a second proof, and only where it
+// was asked for.
+func TestSecondFactorIsTakenAwayWithAProof(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := start(t, nil)
+		d.secondFactor("anna")
+		factor := func() bool { a, _ := d.store.Running().Settings.Account("anna"); return a.SecondFactor }
+		given, err := d.console().GiveCodes(context.Background(), corewire.CodesRequest{Administrator: "anna"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		a := d.present()
+		without, with := credentials(), credentials()
+		with.SecondFactor = true
+		if _, err := a.resetWith(with, newPassword, ""); problem(err) != "second_proof_needed" {
+			t.Errorf("without a second proof: %v", err)
+		}
+		if _, err := a.reset(deviceapi.PlanCall{Mode: reset.Soft, Scope: reset.Network, Administrator: "anna", SecondFactor: true}, ""); problem(err) != "no_second_factor" {
+			t.Errorf("with the network: %v", err)
+		}
+		if p, err := a.reset(without, newPassword); err != nil || p.State != "committed" || !factor() {
+			t.Fatalf("a reset that does not ask for it: %v %+v, factor %v", err, p, factor())
+		}
+		if err := a.call(deviceapi.KindClose, deviceapi.Empty{}, &deviceapi.Empty{}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		p, err := d.present().resetWith(with, oldPassword, given.Codes[0])
+		if err != nil || p.State != "committed" || factor() || !d.accepts("anna", oldPassword) {
+			t.Fatalf("with a code: %v %+v, factor %v", err, p, factor())
+		}
+		if n := d.about().Notices; len(n) != 3 || n[1].ID != "notice_code_spent" {
+			t.Errorf("told: %+v", n)
+		}
+	})
+}
