@@ -24,9 +24,10 @@ import (
 
 // caller is who speaks in an owner's conversation, once that was proved.
 type caller struct {
-	account     string // the administrator; empty where the key is for one receipt alone
-	by          string // deviceapi.ByOwnerKey or ByPassword
-	transaction string // with which the key was enrolled
+	account     string            // the administrator; empty where the key is for one receipt alone
+	by          string            // deviceapi.ByOwnerKey or ByPassword
+	transaction string            // with which the key was enrolled
+	key         ed25519.PublicKey // nil where it was a password
 }
 
 // conversation is one of them, as core holds it.
@@ -42,6 +43,8 @@ type conversation struct {
 	caller *caller // nil until it was proved
 	in     []byte  // what OwnerPut brought
 	out    []byte  // what OwnerGet fetches
+
+	transaction string // that it has begun
 }
 
 const (
@@ -52,8 +55,8 @@ const (
 // ownerMethod is a row of what an owner may ask for. The zero value lets in
 // nobody but an administrator.
 type ownerMethod struct {
-	// narrow lets in a key that was enrolled for one transaction alone; the
-	// method then looks at what it may give.
+	// narrow lets in a key that is for one transaction or one request alone;
+	// the method then looks at what it may give.
 	narrow bool
 	do     func(*Core, context.Context, *conversation, deviceapi.Call) (any, error)
 }
@@ -64,6 +67,13 @@ func ownerMethods() map[deviceapi.OwnerMethod]ownerMethod {
 		deviceapi.OwnerPut:     {do: (*Core).ownerPut},
 		deviceapi.OwnerGet:     {do: (*Core).ownerGet},
 		deviceapi.OwnerReceipt: {narrow: true, do: (*Core).ownerReceipt},
+
+		deviceapi.OwnerRequest:  {narrow: true, do: decoded((*Core).ownerRequest)},
+		deviceapi.OwnerResume:   {narrow: true, do: decoded((*Core).ownerResume)},
+		deviceapi.OwnerWithdraw: {narrow: true, do: decoded((*Core).ownerWithdraw)},
+		deviceapi.OwnerProgress: {narrow: true, do: decoded((*Core).ownerProgress)},
+		deviceapi.OwnerRequests: {do: decoded((*Core).ownerRequests)},
+		deviceapi.OwnerRefuse:   {do: decoded((*Core).ownerRefuse)},
 	}
 }
 
@@ -233,16 +243,24 @@ func (c *Core) proved(ctx context.Context, t *conversation, q deviceapi.OwnerPro
 		return caller{}, catalog.New("owner_unknown")
 	}
 	var entries []Owner
-	if err := c.do(ctx, func() error { entries = c.owners.of(q.OwnerKey); return nil }); err != nil {
+	waits := false
+	if err := c.do(ctx, func() error {
+		entries = c.owners.of(q.OwnerKey)
+		_, waits = c.requests.ofKey(q.OwnerKey)
+		return nil
+	}); err != nil {
 		return caller{}, err
 	}
 	for _, e := range entries {
 		if e.Account != "" && (q.Account == "" || e.Account == q.Account) && c.stillAdministrator(ctx, e.Account) == nil {
-			return caller{account: e.Account, by: deviceapi.ByOwnerKey, transaction: e.Transaction}, nil
+			return caller{account: e.Account, by: deviceapi.ByOwnerKey, transaction: e.Transaction, key: q.OwnerKey}, nil
 		}
 	}
 	if i := slices.IndexFunc(entries, func(e Owner) bool { return e.Account == "" }); i >= 0 && q.Account == "" {
-		return caller{by: deviceapi.ByOwnerKey, transaction: entries[i].Transaction}, nil
+		return caller{by: deviceapi.ByOwnerKey, transaction: entries[i].Transaction, key: q.OwnerKey}, nil
+	}
+	if waits && q.Account == "" { // a claimant's, for that request alone
+		return caller{by: deviceapi.ByOwnerKey, key: q.OwnerKey}, nil
 	}
 	return caller{}, catalog.New("owner_unknown")
 }
@@ -322,7 +340,7 @@ func (c *Core) ownerReceipt(ctx context.Context, t *conversation, call deviceapi
 	if q.Transaction == "" {
 		q.Transaction = t.caller.transaction
 	}
-	if t.caller.account == "" && q.Transaction != t.caller.transaction {
+	if t.caller.account == "" && (q.Transaction != t.caller.transaction && q.Transaction != t.transaction || q.Transaction == "") {
 		return nil, catalog.New("owner_narrow")
 	}
 	return in(ctx, c, func() (deviceapi.ReceiptReply, error) {

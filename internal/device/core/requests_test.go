@@ -3,7 +3,6 @@ package core_test
 import (
 	"context"
 	"crypto/ed25519"
-	"crypto/rand"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,24 +11,15 @@ import (
 	"time"
 
 	"github.com/paperclip-nas/paperclip/internal/device/core"
+	"github.com/paperclip-nas/paperclip/internal/device/setting"
+	store "github.com/paperclip-nas/paperclip/internal/device/setting/memory"
 	"github.com/paperclip-nas/paperclip/internal/domain/access"
 	"github.com/paperclip-nas/paperclip/internal/domain/reset"
 	"github.com/paperclip-nas/paperclip/internal/protocol/corewire"
 	"github.com/paperclip-nas/paperclip/internal/protocol/deviceapi"
+	"github.com/paperclip-nas/paperclip/internal/protocol/receipt"
+	"github.com/paperclip-nas/paperclip/internal/x/opfs"
 )
-
-func credentials() deviceapi.PlanCall {
-	return deviceapi.PlanCall{Mode: reset.Soft, Scope: reset.Credentials, Administrator: "anna"}
-}
-
-func newKey(t *testing.T) ed25519.PrivateKey {
-	t.Helper()
-	_, key, err := ed25519.GenerateKey(rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return key
-}
 
 // ask goes from the proof to the request that waits.
 func (a *assistant) ask(q deviceapi.PlanCall, key ed25519.PrivateKey, password string) (deviceapi.CommitReply, error) {
@@ -73,17 +63,17 @@ func TestPresenceLeavesARequest(t *testing.T) {
 		}
 		key := newKey(t)
 		before := d.store.Running()
-		if _, err := a.ask(credentials(), key, newPassword); problem(err) != "bad_message" {
+		if _, err := a.ask(ofAnna(), key, newPassword); problem(err) != "bad_message" {
 			t.Errorf("a password is taken that must not be kept: %v", err)
 		}
-		if _, err := a.ask(credentials(), nil, ""); problem(err) != "wait_needs_key" {
+		if _, err := a.ask(ofAnna(), nil, ""); problem(err) != "wait_needs_key" {
 			t.Errorf("a request without a key: %v", err)
 		}
-		reply, err := a.ask(credentials(), key, "")
+		reply, err := a.ask(ofAnna(), key, "")
 		if err != nil || reply.Request == "" || reply.Transaction != "" || reply.WaitSeconds != 24*60*60 {
 			t.Fatalf("%v %+v", err, reply)
 		}
-		again, err := a.ask(credentials(), key, "")
+		again, err := a.ask(ofAnna(), key, "")
 		if err != nil || again.Request != reply.Request {
 			t.Errorf("the same again is another request: %v %+v", err, again)
 		}
@@ -113,7 +103,7 @@ func TestWaitRunsOnTheDevice(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := start(t, nil)
 		d.reboot("wait 2h")
-		if _, err := d.present().ask(credentials(), newKey(t), ""); err != nil {
+		if _, err := d.present().ask(ofAnna(), newKey(t), ""); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Hour)
@@ -158,7 +148,7 @@ func TestRootRefuses(t *testing.T) {
 		if err := root.Refuse(ctx, corewire.RefuseRequest{}); problem(err) != "request_unknown" {
 			t.Errorf("refusing where there is none: %v", err)
 		}
-		reply, err := d.present().ask(credentials(), newKey(t), "")
+		reply, err := d.present().ask(ofAnna(), newKey(t), "")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -189,11 +179,11 @@ func TestRequestsAreBounded(t *testing.T) {
 		d.reboot("wait 24h")
 		a := d.present()
 		for range access.MaxRequests {
-			if _, err := a.ask(credentials(), newKey(t), ""); err != nil {
+			if _, err := a.ask(ofAnna(), newKey(t), ""); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if _, err := a.ask(credentials(), newKey(t), ""); problem(err) != "requests_full" {
+		if _, err := a.ask(ofAnna(), newKey(t), ""); problem(err) != "requests_full" {
 			t.Errorf("%v", err)
 		}
 	})
@@ -222,7 +212,7 @@ func TestNoticesLastAWeek(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := start(t, nil)
 		d.told.fail = os.ErrPermission
-		if p, err := d.present().reset(credentials(), newPassword); err != nil || p.State != "committed" {
+		if p, err := d.present().reset(ofAnna(), newPassword); err != nil || p.State != "committed" {
 			t.Fatalf("%v %+v", err, p)
 		}
 		synctest.Wait()
@@ -257,7 +247,7 @@ func TestSecondFactorIsTakenAwayWithAProof(t *testing.T) {
 			t.Fatal(err)
 		}
 		a := d.present()
-		without, with := credentials(), credentials()
+		without, with := ofAnna(), ofAnna()
 		with.SecondFactor = true
 		if _, err := a.resetWith(with, newPassword, ""); problem(err) != "second_proof_needed" {
 			t.Errorf("without a second proof: %v", err)
@@ -278,6 +268,204 @@ func TestSecondFactorIsTakenAwayWithAProof(t *testing.T) {
 		}
 		if n := d.about().Notices; len(n) != 3 || n[1].ID != "notice_code_spent" {
 			t.Errorf("told: %+v", n)
+		}
+	})
+}
+
+// waited leaves a request and lets its wait pass.
+func (d *device) waited(q deviceapi.PlanCall, key ed25519.PrivateKey) string {
+	d.t.Helper()
+	a := d.present()
+	reply, err := a.ask(q, key, "")
+	must(d.t, err)
+	must(d.t, a.call(deviceapi.KindClose, deviceapi.Empty{}, &deviceapi.Empty{}))
+	time.Sleep(25 * time.Hour)
+	synctest.Wait()
+	return reply.Request
+}
+
+// resumeWith is a claimant who comes back, with this key.
+func (d *device) resumeWith(key ed25519.PrivateKey, request, password string) (*owner, deviceapi.ResumeReply, error) {
+	d.t.Helper()
+	o := d.converse()
+	if _, err := o.byKey(key); err != nil {
+		return o, deviceapi.ResumeReply{}, err
+	}
+	var r deviceapi.ResumeReply
+	err := o.call(deviceapi.OwnerResume, deviceapi.ResumeCall{Request: request, NewPassword: secret(password)}, &r)
+	return o, r, err
+}
+
+func (o *owner) follow(transaction string) deviceapi.ProgressReply {
+	o.d.t.Helper()
+	for {
+		var p deviceapi.ProgressReply
+		must(o.d.t, o.call(deviceapi.OwnerProgress, deviceapi.ProgressCall{Transaction: transaction}, &p))
+		if p.Done {
+			return p
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+// D11: after the wait the claimant's key, and no other, carries out what was
+// asked for, with a password that is sent only then. Until it has, that key is
+// good for nothing else.
+func TestKeyResumesAfterTheWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := start(t, nil)
+		d.reboot("wait 24h")
+		key := newKey(t)
+		first, err := d.present().ask(ofAnna(), key, "")
+		must(t, err)
+		o, _, err := d.resumeWith(key, first.Request, newPassword)
+		if problem(err) != "wait_not_over" {
+			t.Errorf("before the wait is over: %v", err)
+		}
+		var where deviceapi.RequestReply
+		must(t, o.call(deviceapi.OwnerRequest, deviceapi.RequestCall{}, &where))
+		if where.Request != first.Request || where.State != access.RequestWaiting || where.WaitSeconds < 86000 {
+			t.Errorf("%+v", where)
+		}
+		for method, body := range map[deviceapi.OwnerMethod]any{
+			deviceapi.OwnerRequests: deviceapi.Empty{}, deviceapi.OwnerRefuse: deviceapi.RequestCall{},
+			deviceapi.OwnerReceipt: deviceapi.ReceiptCall{}, deviceapi.OwnerProgress: deviceapi.ProgressCall{Transaction: "another"}, deviceapi.OwnerPut: deviceapi.OwnerPutCall{Data: []byte{1}},
+		} {
+			if err := o.call(method, body, &struct{}{}); problem(err) != "owner_narrow" {
+				t.Errorf("the key of a request is let into %s: %v", method, err)
+			}
+		}
+		time.Sleep(25 * time.Hour)
+		if _, _, err := d.resumeWith(newKey(t), first.Request, newPassword); problem(err) != "owner_unknown" {
+			t.Errorf("another key: %v", err)
+		}
+		if _, _, err := d.resumeWith(key, first.Request, "short"); problem(err) != "password_short" {
+			t.Errorf("a bad password: %v", err)
+		}
+		o, r, err := d.resumeWith(key, first.Request, newPassword)
+		must(t, err)
+		if r.Check(where.Plan) != nil {
+			t.Error("another plan than the one that was shown")
+		}
+		if p := o.follow(r.Transaction); p.State != "committed" || !d.accepts("anna", newPassword) || d.accepts("anna", oldPassword) {
+			t.Errorf("%+v", p)
+		}
+		var got deviceapi.ReceiptReply
+		must(t, o.call(deviceapi.OwnerReceipt, deviceapi.ReceiptCall{Transaction: r.Transaction}, &got))
+		_, s, err := receipt.Verify(got.Receipt)
+		if err != nil || s.Claim != first.Request || s.PlanHash != r.Hash {
+			t.Errorf("the receipt: %v %+v", err, s)
+		}
+		if _, _, err := d.resumeWith(key, first.Request, newPassword); problem(err) != "request_over" {
+			t.Errorf("a second time: %v", err)
+		}
+		if as, err := d.converse().byKey(key); err != nil || as.Account != "anna" {
+			t.Errorf("the key is enrolled now: %v %+v", err, as)
+		}
+	})
+}
+
+// What is carried out after the wait is what was shown before it.
+func TestResumeWithOtherSettings(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := start(t, nil)
+		d.reboot("wait 24h")
+		key := newKey(t)
+		all := deviceapi.PlanCall{Mode: reset.Soft, Scope: reset.All, Administrator: "anna"}
+		id := d.waited(all, key)
+		d.stop()
+		s := d.store.Running()
+		s.Settings.Ports.HTTP = 9999
+		var err error
+		d.store, err = store.Create(opfs.OS(nil), filepath.Join(d.dir, "settings.json"), s)
+		must(t, err)
+		d.boot(nil)
+		if _, _, err := d.resumeWith(key, id, newPassword); problem(err) != "plan_changed" {
+			t.Errorf("%v", err)
+		}
+		if !d.accepts("anna", oldPassword) {
+			t.Error("something was changed")
+		}
+	})
+}
+
+// D11: the owner's choice counts as it is when the claimant comes back, and an
+// administrator's no is as good as root's.
+func TestOwnersCanSayNo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := start(t, nil)
+		d.reboot("wait 24h")
+		key := newKey(t)
+		id := d.waited(ofAnna(), key)
+		for policy, want := range map[access.ButtonPolicy]string{access.ButtonNetworkOnly: "policy_network_only", access.ButtonSecondProof: "second_proof_needed"} {
+			d.reboot(policy)
+			if _, _, err := d.resumeWith(key, id, newPassword); string(problem(err)) != want {
+				t.Errorf("under %s: %v", policy, err)
+			}
+		}
+		d.reboot("wait 24h")
+		o := d.converse()
+		_, err := o.byPassword("anna", oldPassword)
+		must(t, err)
+		var list deviceapi.RequestsReply
+		must(t, o.call(deviceapi.OwnerRequests, deviceapi.Empty{}, &list))
+		if len(list.Requests) != 1 || list.Requests[0].Request != id {
+			t.Errorf("%+v", list)
+		}
+		must(t, o.call(deviceapi.OwnerRefuse, deviceapi.RequestCall{Request: id}, &deviceapi.Empty{}))
+		if _, _, err := d.resumeWith(key, id, newPassword); problem(err) != "request_over" {
+			t.Errorf("after the no: %v", err)
+		}
+	})
+}
+
+// A claimant can take the request back, and a transaction that is undone leaves
+// it to be tried again.
+func TestWithdrawAndUndone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := start(t, nil)
+		d.policy = "wait 24h"
+		d.stop()
+		d.boot(func(all []setting.Adapter) []setting.Adapter { return append(all[1:], stubborn{all[0]}) })
+		key := newKey(t)
+		id := d.waited(ofAnna(), key)
+		o, r, err := d.resumeWith(key, id, newPassword)
+		must(t, err)
+		if p := o.follow(r.Transaction); p.State != "undone" || !d.accepts("anna", oldPassword) {
+			t.Errorf("%+v", p)
+		}
+		if s := d.requests()[0].State; s != access.RequestRipe {
+			t.Errorf("after a transaction that was undone it is %s", s)
+		}
+		must(t, o.call(deviceapi.OwnerWithdraw, deviceapi.RequestCall{Request: id}, &deviceapi.Empty{}))
+		if s := d.requests()[0].State; s != access.RequestWithdrawn {
+			t.Errorf("withdrawn it is %s", s)
+		}
+	})
+}
+
+// stubborn is an adapter whose step can never succeed.
+type stubborn struct{ setting.Adapter }
+
+func (stubborn) Persist(context.Context, reset.Step) error { return setting.ErrPermanent }
+
+// E13: a second factor goes after a wait too, where that is the owner's choice.
+func TestSecondFactorAfterTheWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := start(t, nil)
+		d.policy = "wait 24h"
+		d.secondFactor("anna")
+		key, q := newKey(t), ofAnna()
+		q.SecondFactor = true
+		id := d.waited(q, key)
+		if a, _ := d.store.Running().Settings.Account("anna"); !a.SecondFactor {
+			t.Fatal("it is gone before anybody came back")
+		}
+		o, r, err := d.resumeWith(key, id, newPassword)
+		must(t, err)
+		p := o.follow(r.Transaction)
+		if a, _ := d.store.Running().Settings.Account("anna"); p.State != "committed" || a.SecondFactor {
+			t.Errorf("%+v %+v", p, a)
 		}
 	})
 }

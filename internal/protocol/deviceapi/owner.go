@@ -104,6 +104,11 @@ const (
 	OwnerRestore        OwnerMethod = "restore"
 	OwnerRestoreConfirm OwnerMethod = "restore_confirm"
 	OwnerCheck          OwnerMethod = "check"
+	OwnerRequest        OwnerMethod = "request"  // of the key that asks: where it stands
+	OwnerResume         OwnerMethod = "resume"   // carries it out
+	OwnerWithdraw       OwnerMethod = "withdraw" // ends it
+	OwnerRequests       OwnerMethod = "requests" // what waits, for an administrator
+	OwnerRefuse         OwnerMethod = "refuse"   // an administrator's no
 )
 
 // Ways to prove who one is.

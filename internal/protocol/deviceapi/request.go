@@ -22,6 +22,11 @@ type RequestReply struct {
 	WaitSeconds int                 `json:"wait_seconds"` // until it can be resumed; 0 is now
 }
 
+// RequestsReply is what waits, for an administrator. The call is Empty.
+type RequestsReply struct {
+	Requests []RequestReply `json:"requests"`
+}
+
 // ResumeCall carries out a request whose wait is over. The new password is sent
 // only now; it is empty where the plan replaces none.
 type ResumeCall struct {
