@@ -1,0 +1,191 @@
+package core
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/paperclip-nas/paperclip/internal/device/journal"
+	"github.com/paperclip-nas/paperclip/internal/domain/access"
+	"github.com/paperclip-nas/paperclip/internal/domain/catalog"
+	"github.com/paperclip-nas/paperclip/internal/domain/reset"
+	"github.com/paperclip-nas/paperclip/internal/protocol/deviceapi"
+)
+
+// transaction is what core remembers of the reset that is, or was last, under
+// way in this claim. Run's goroutine only.
+type transaction struct {
+	id       string
+	state    string
+	steps    []deviceapi.StepState
+	hard     bool
+	finished bool
+	end      chan struct{} // closed when finished
+	problem  *catalog.Problem
+	receipt  []byte
+}
+
+// linger is how long a finished claim stays for its claimant to see the end
+// and sign in, before it closes by itself.
+const linger = 2 * time.Minute
+
+// begin carries the record out in a goroutine of its own. Run's goroutine only.
+func (c *Core) begin(record journal.Record) *transaction {
+	t := &transaction{id: record.ID, state: string(journal.Accepted), hard: record.Mode == reset.Hard, end: make(chan struct{})}
+	for _, s := range record.Steps {
+		t.steps = append(t.steps, deviceapi.StepState{Name: s.Name, State: "waiting"})
+	}
+	c.current = t
+	c.publish()
+	go func() {
+		result, err := c.journal.Run(c.ctx, &record, participants(c.cfg.Adapters), func(e journal.Event) {
+			_ = c.do(c.ctx, func() error { t.note(e); return nil })
+		})
+		c.ended(t, &record, result, err)
+	}()
+	return t
+}
+
+func (t *transaction) note(e journal.Event) {
+	if e.Step == "" {
+		t.state = string(e.State)
+		return
+	}
+	for i := range t.steps {
+		if t.steps[i].Name == e.Step {
+			t.steps[i].State = string(e.Action)
+			if e.Err != nil {
+				t.steps[i].State += " failed"
+			}
+		}
+	}
+}
+
+// ended writes the receipt, cuts the sessions of before and tells the claimant.
+func (c *Core) ended(t *transaction, record *journal.Record, result journal.Result, err error) {
+	var problem *catalog.Problem
+	var file []byte
+	switch {
+	case err != nil:
+		p := catalog.AsProblem(journalProblem(err))
+		problem = &p
+		c.cfg.Log.Error("a reset could not be brought to its end", "transaction", record.ID, "error", err)
+	default:
+		if file, err = in(c.ctx, c, func() ([]byte, error) { return c.settle(record) }); err != nil {
+			c.cfg.Log.Error("the receipt could not be written; it will be at the next start", "transaction", record.ID, "error", err)
+		}
+		if result.State == journal.Committed {
+			c.cutSessions(record)
+		} else {
+			p := catalog.New("step_failed", result.Failure)
+			problem = &p
+		}
+		c.cfg.Log.Info("a reset has ended", "transaction", record.ID, "result", string(result.State), "failure", result.Failure, "left_alone", strings.Join(result.LeftAlone, " "))
+	}
+	_ = c.do(c.ctx, func() error {
+		if record.State.Final() {
+			c.afterHard(record)
+		}
+		if t.hard && record.State == journal.Committed {
+			c.speaker.acknowledge(1) // D4: ready again
+		}
+		t.finished, t.problem, t.receipt = true, problem, file
+		close(t.end)
+		if result.State != "" {
+			t.state = string(result.State)
+		}
+		if c.claim.State() == access.Accepted {
+			c.lingerEnds = c.cfg.Clock.Monotonic() + linger
+		}
+		c.publish()
+		return nil
+	})
+}
+
+// concluded tells of a transaction's end, and its request if it had one.
+func (c *Core) concluded(record *journal.Record) {
+	event := access.Undone
+	if record.State == journal.Committed {
+		event = access.Committed
+		c.tell("notice_reset")
+	}
+	if i := c.requests.index(record.Claim); i >= 0 && c.requests.kept.Requests[i].State == access.RequestCarried {
+		c.requestEvent(record.Claim, event)
+	}
+}
+
+func (c *Core) cutSessions(record *journal.Record) {
+	if c.cfg.Sessions == nil || !reset.SetsPassword(record.Mode, record.Scope) {
+		return
+	}
+	if err := c.cfg.Sessions.End(c.ctx, record.Administrator); err != nil {
+		c.cfg.Log.Error("sessions of before could not all be ended", "administrator", record.Administrator, "error", err)
+	}
+	if record.Mode == reset.Hard {
+		c.cutAll(record.Administrator)
+	}
+}
+
+func (c *Core) progress(id string) (deviceapi.ProgressReply, error) {
+	t := c.current
+	if t == nil || t.id != id {
+		return deviceapi.ProgressReply{}, catalog.New("no_such_session")
+	}
+	return t.progress(), nil
+}
+
+func (t *transaction) progress() deviceapi.ProgressReply {
+	return deviceapi.ProgressReply{
+		State: t.state, Steps: slices.Clone(t.steps), Done: t.finished, Problem: t.problem, Receipt: t.receipt,
+	}
+}
+
+// finishOpen brings a reset that was interrupted to its end, before anything
+// else, and writes a receipt that a power cut prevented.
+func (c *Core) finishOpen(ctx context.Context) error {
+	// Where core alone was killed, no recovery unit has run: what is left of a
+	// finished reset (undo images in one copy) goes here.
+	if err := c.journal.RecoverFiles(ctx, participants(c.cfg.Adapters)); err != nil {
+		return journalProblem(err)
+	}
+	record, err := c.journal.Open()
+	if err != nil {
+		return journalProblem(err)
+	}
+	if record != nil {
+		c.cfg.Log.Info("a reset was interrupted and goes on", "transaction", record.ID, "state", string(record.State))
+		result, err := c.journal.Run(ctx, record, participants(c.cfg.Adapters), nil)
+		if err != nil {
+			return journalProblem(err)
+		}
+		c.cfg.Log.Info("a reset has ended", "transaction", record.ID, "result", string(result.State), "failure", result.Failure)
+		if result.State == journal.Committed {
+			c.cutSessions(record)
+		}
+	}
+	last, err := c.journal.Last()
+	if err == nil {
+		c.mendRequests(last)
+	}
+	if err != nil || last == nil {
+		return journalProblem(err)
+	}
+	c.afterHard(last)
+	_, err = c.settle(last)
+	return err
+}
+
+// settle does what follows a transaction's end, once: the claimant's key is
+// enrolled, the administrators are told, then the receipt is written. A power cut between the two does both
+// again; after the receipt neither is.
+func (c *Core) settle(record *journal.Record) ([]byte, error) {
+	if _, err := c.receiptOf(record.ID); errors.Is(err, catalog.New("no_receipt")) {
+		if err := c.enrol(record); err != nil {
+			return nil, err
+		}
+		c.concluded(record)
+	}
+	return c.writeReceipt(record)
+}
