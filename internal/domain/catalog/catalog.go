@@ -109,5 +109,5 @@ func ExitOf(err error) Exit {
 
 // Problems lists every problem there is, by wing.
 func Problems() []Problem {
-	return slices.Concat(commonProblems(), claimProblems(), deviceProblems(), ownerProblems(), labProblems())
+	return slices.Concat(commonProblems(), claimProblems(), deviceProblems(), ownerProblems(), vendorProblems(), labProblems())
 }
