@@ -13,6 +13,7 @@
 package lab
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -130,7 +131,7 @@ func (r *Rack) Close() error {
 // All lists the virtual NAS.
 func (r *Rack) All() []*NAS { return slices.Clone(r.nas) }
 
-// Named returns the virtual NAS of that name.
+// Named returns the virtual NAS that is called so.
 func (r *Rack) Named(name string) (*NAS, bool) {
 	i := slices.IndexFunc(r.nas, func(n *NAS) bool { return n.Name() == name })
 	if i < 0 {
@@ -170,7 +171,9 @@ func newNAS(o Options, m model, i int) (*NAS, error) {
 	fsys, file := opfs.OS(nil), filepath.Join(n.dir, "settings.json")
 	var err error
 	if n.store, err = store.Open(fsys, file); errors.Is(err, os.ErrNotExist) {
-		n.store, err = store.Create(fsys, file, store.State{Settings: m.settings, Hashes: map[string]string{}})
+		settings := m.settings.Clone()
+		settings.Name = m.identity.Name
+		n.store, err = store.Create(fsys, file, store.State{Settings: settings, Hashes: map[string]string{}})
 	}
 	if err != nil {
 		return nil, err
@@ -197,8 +200,9 @@ func loopback(host int) netip.Addr {
 	return a
 }
 
-// Name is what the NAS is called.
-func (n *NAS) Name() string { return n.model.identity.Name }
+// Name is what the NAS is called: what its set-up wizard was told, if it was
+// ever set up anew.
+func (n *NAS) Name() string { return cmp.Or(n.store.Running().Settings.Name, n.model.identity.Name) }
 
 // Identity is what its label says.
 func (n *NAS) Identity() nas.Identity { return n.model.identity }

@@ -59,8 +59,9 @@ func household(address string) nas.Settings {
 			{Name: "ben", Enabled: true},
 			{Name: "carla", Enabled: true, SecondFactor: true},
 		},
-		Guest: &nas.Guest{Enabled: true},
-		Ports: &nas.Ports{HTTP: 8080, HTTPS: 8443, ForceHTTPS: true},
+		Shares: &nas.Shares{Defined: []string{"photos", "music", "backups"}, Baseline: []string{"homes"}, Changed: true},
+		Guest:  &nas.Guest{Enabled: true},
+		Ports:  &nas.Ports{HTTP: 8080, HTTPS: 8443, ForceHTTPS: true},
 		Interfaces: []nas.Interface{
 			{Name: "eth0", Method: nas.Static, Addresses: []netip.Prefix{netip.MustParsePrefix(address)}, Gateway: "192.168.1.1", DNS: []string{"192.168.1.1", "9.9.9.9"}, MTU: 9000},
 			{Name: "eth1", Method: nas.DHCP, MTU: 1500},

@@ -52,6 +52,7 @@ func (r *Robot) Press(ctx context.Context, p rescue.Press) error {
 	if err := r.nas.panel.PressUntil(ctx, letGo); err != nil {
 		return err
 	}
+	defer func() { r.ear = r.nas.panel.Listen() }() // what was said before is no code any more
 	return <-heard
 }
 
@@ -72,7 +73,7 @@ func (r *Robot) hearBeep(ctx context.Context) error {
 		case errors.Is(err, memory.ErrMissed):
 		case err != nil:
 			return errors.Join(errSilence, err)
-		case tone.Hz > 0:
+		case tone.Hz == button.AckPattern(1)[0].Hz: // not a count of the code, which may sound just now
 			return nil
 		}
 	}

@@ -39,7 +39,7 @@ func (n *NAS) start(ctx context.Context, ended *sync.WaitGroup) error {
 // socket between them.
 func (n *NAS) startNative(ctx context.Context, ended *sync.WaitGroup) error {
 	c, err := core.New(core.Config{
-		Name: n.Name(), Model: n.model.identity.Model, Dir: filepath.Join(n.dir, "state"),
+		Name: n.model.identity.Name, Named: n.Name, Model: n.model.identity.Model, Dir: filepath.Join(n.dir, "state"),
 		FS: opfs.OS(nil), Clock: n.clock, Rand: rand.Reader, Log: n.log,
 		Panel: n.panel.Ports(), Profile: button.Paperclip(),
 		Adapters: n.adapters, Accounts: n.store,
@@ -50,6 +50,9 @@ func (n *NAS) startNative(ctx context.Context, ended *sync.WaitGroup) error {
 		return err
 	}
 	n.core = c
+	if err := c.RecordBaseline(ctx); err != nil {
+		return err
+	}
 	multicast, err := n.listenMDNS(ctx, ended)
 	if err != nil {
 		return err

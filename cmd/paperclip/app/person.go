@@ -21,7 +21,7 @@ import (
 // person is who the rescue asks: at the terminal if there is one, else nobody;
 // in the lab a robot presses and hears. What the flags give is not asked.
 func (a *app) person(l *lan, o rescueOptions) rescue.Person {
-	g := rescue.Given{Yes: o.yes}
+	g := rescue.Given{Yes: o.yes, Answers: o.wizard.answers()}
 	switch {
 	case o.passwordFile != "":
 		read := func() (access.Secret, error) { return readPassword(o.passwordFile) }

@@ -21,7 +21,8 @@ type rescueOptions struct {
 	lab           labFlags
 	json, yes     bool
 	resume        string
-	scope         string
+	mode, scope   string
+	wizard        wizardFlags
 	administrator string
 	acceptKey     string
 	passwordFile  string
@@ -52,7 +53,9 @@ asked: give --password-file or --password-out, and --code-file.`,
 	f.BoolVar(&o.json, "json", false, "print one JSON document at the end")
 	f.BoolVar(&o.yes, "yes", false, "accept the plan, and ask nothing")
 	f.StringVar(&o.resume, "resume", "", "go on with an interrupted rescue: its `ID`")
-	f.StringVar(&o.scope, "scope", "", "what is set back: credentials, network or all")
+	f.StringVar(&o.mode, "mode", string(reset.Soft), "soft, or hard: everything but the files")
+	f.StringVar(&o.scope, "scope", "", "what a soft reset is for: credentials, network or all")
+	o.wizard.add(f)
 	f.StringVar(&o.administrator, "administrator", "", "whose password is set anew")
 	f.StringVar(&o.acceptKey, "accept-key", "", "take a NAS's new key in place of the remembered one: the `KEYID` that its console shows")
 	f.StringVar(&o.recoveryFile, "recovery-code-file", "", "take the recovery code from a `FILE`, where the NAS asks for one")
@@ -140,12 +143,18 @@ func (a *app) summarise(o rescueOptions, res rescue.Result, err error) {
 
 // checkRescue judges the flags before anything is looked for.
 func (a *app) checkRescue(o rescueOptions, args []string) (rescue.Request, error) {
-	req := rescue.Request{Scope: reset.Scope(o.scope), Administrator: o.administrator, AcceptKey: o.acceptKey}
+	req := rescue.Request{Mode: reset.Mode(o.mode), Scope: reset.Scope(o.scope), Administrator: o.administrator, AcceptKey: o.acceptKey}
 	if len(args) > 0 {
 		req.Target = args[0]
 	}
 	if _, err := reset.ParseScope(o.scope); err != nil {
 		return req, catalog.New("usage", "The "+err.Error()+".")
+	}
+	if _, err := reset.ParseMode(o.mode); err != nil {
+		return req, catalog.New("usage", "The "+err.Error()+".")
+	}
+	if err := o.wizard.check(req.Mode); err != nil {
+		return req, err
 	}
 	_, tty := a.tty()
 	given := o.passwordFile != "" || o.passwordOut != ""
@@ -154,11 +163,13 @@ func (a *app) checkRescue(o rescueOptions, args []string) (rescue.Request, error
 		return req, catalog.New("usage", "--resume knows its NAS; give no TARGET.")
 	case o.passwordFile != "" && o.passwordOut != "":
 		return req, catalog.New("usage", "Give --password-file or --password-out, not both.")
+	case req.Mode == reset.Hard && req.Scope != "":
+		return req, catalog.New("usage", "A hard reset has no --scope.")
 	case o.wait <= 0 || o.wait > time.Hour:
 		return req, catalog.New("usage", "--wait is from a moment to an hour, as in 12s.")
 	case !tty && !o.yes:
 		return req, catalog.New("no_terminal", "Run it in a terminal; or give --yes, with --password-file or --password-out, and --code-file.")
-	case o.yes && !o.lab.on && !given && reset.SetsPassword(reset.Soft, req.Scope):
+	case o.yes && !o.lab.on && !given && reset.SetsPassword(req.Mode, req.Scope):
 		return req, catalog.New("no_terminal", "With --yes give --password-file FILE or --password-out FILE.")
 	case o.yes && !o.lab.on && o.codeFile == "" && !tty:
 		return req, catalog.New("no_terminal", "With --yes give --code-file FILE: the code that the NAS beeps is to be written there.")

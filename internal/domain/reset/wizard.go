@@ -40,9 +40,15 @@ const (
 	RestoreSnapshot Restore = "snapshot" // one that the owner has
 )
 
-// ErrWizard is the error of every answer that cannot be used; its text says
-// which and why.
+// ErrWizard is the error of every answer that cannot be used; the text of such
+// an error says which and why.
 var ErrWizard = errors.New("an answer of the set-up wizard cannot be used")
+
+// unusable is an ErrWizard in the words for a person.
+type unusable struct{ why error }
+
+func (u unusable) Error() string        { return u.why.Error() }
+func (u unusable) Is(target error) bool { return target == ErrWizard }
 
 const (
 	maxLabel = 63 // RFC 1123 §2.1
@@ -52,12 +58,12 @@ const (
 // Check judges the answers for a NAS with these settings.
 func (w Wizard) Check(s nas.Settings) error {
 	if err := w.checkName(); err != nil {
-		return fmt.Errorf("%w: %w", ErrWizard, err)
+		return unusable{err}
 	}
 	switch w.Restore {
 	case RestoreNone, RestoreBundle, RestoreSnapshot:
 	default:
-		return fmt.Errorf("%w: what is restored is nothing, bundle or snapshot", ErrWizard)
+		return unusable{errors.New("what is restored is nothing, bundle or snapshot")}
 	}
 	for i, a := range w.Network {
 		err := a.check(s)
@@ -70,7 +76,7 @@ func (w Wizard) Check(s nas.Settings) error {
 			}
 		}
 		if err != nil {
-			return fmt.Errorf("%w: %w", ErrWizard, err)
+			return unusable{err}
 		}
 	}
 	return nil
@@ -189,7 +195,7 @@ func (a Address) put(in *nas.Interface) {
 // ParseAddress reads an address as typed:
 // "eth0=192.168.1.5/24,gateway=192.168.1.1,dns=9.9.9.9", with any number of dns.
 func ParseAddress(text string) (Address, error) {
-	bad := fmt.Errorf("%w: the network is dhcp, or as in eth0=192.168.1.5/24,gateway=192.168.1.1,dns=9.9.9.9", ErrWizard)
+	bad := unusable{errors.New("the network is dhcp, or as in eth0=192.168.1.5/24,gateway=192.168.1.1,dns=9.9.9.9")}
 	parts := strings.Split(text, ",")
 	name, address, ok := strings.Cut(strings.TrimSpace(parts[0]), "=")
 	if !ok || name == "" || len(text) > 500 {

@@ -30,10 +30,16 @@ func doChoose(ctx context.Context, r *run) error {
 		return err
 	}
 	r.options = o
-	if o.Demands[r.state.Scope] == access.Never {
+	if r.demand() == access.Never {
 		return catalog.New("policy_network_only")
 	}
-	if !slices.Contains(o.Scopes, r.state.Scope) || !slices.Contains(o.Modes, reset.Soft) {
+	switch {
+	case r.state.hard() && slices.Contains(o.Modes, reset.Hard):
+	case r.state.hard() && o.Demands[reset.Credentials] == access.Never: // it is not offered, though it was pressed for
+		return catalog.New("policy_network_only")
+	case r.state.hard():
+		return catalog.New("hard_press_needed")
+	case !slices.Contains(o.Scopes, r.state.Scope) || !slices.Contains(o.Modes, reset.Soft):
 		return catalog.New("not_yet", "the scope "+string(r.state.Scope)+" on this NAS")
 	}
 	if r.state.Administrator != "" {
@@ -54,7 +60,10 @@ func (r *run) askAdministrator(ctx context.Context, all []deviceapi.Administrato
 		return all[0].Name, nil
 	}
 	q := Question{ID: AskAdministrator, Text: "Whose password shall be set anew?", Default: plainChoice(all)}
-	if !reset.SetsPassword(reset.Soft, r.state.Scope) {
+	switch {
+	case r.state.hard():
+		q.Text = "Who is the first administrator then, with a new password? All other accounts are locked until that one opens them."
+	case !r.state.setsPassword():
 		q.Text = "As whom will you sign in afterwards?"
 	}
 	for _, a := range all {
@@ -105,7 +114,7 @@ func verifyChoose(_ context.Context, r *run) (bool, error) {
 }
 
 func needChoice(r *run) error {
-	if r.state.Administrator == "" || r.state.Scope == "" {
+	if r.state.Administrator == "" || r.state.Scope == "" && !r.state.hard() {
 		return errOrder("nothing was chosen")
 	}
 	return needPresence(r)
@@ -114,7 +123,7 @@ func needChoice(r *run) error {
 // planCall is what the plan is asked for: an administrator only where that
 // one's password is replaced.
 func (r *run) planCall() deviceapi.PlanCall {
-	q := deviceapi.PlanCall{Mode: reset.Soft, Scope: r.state.Scope}
+	q := deviceapi.PlanCall{Mode: r.state.mode(), Scope: r.state.Scope, Wizard: r.state.Wizard}
 	if reset.SetsPassword(q.Mode, q.Scope) {
 		q.Administrator = r.state.Administrator
 	}
@@ -128,7 +137,7 @@ func doPlan(ctx context.Context, r *run) error {
 		return err
 	}
 	p := reply.Plan
-	if reply.Check() != nil || p.Mode != q.Mode || p.Scope != q.Scope || p.Administrator != q.Administrator {
+	if reply.Check() != nil || p.Mode != q.Mode || p.Scope != q.Scope || p.Administrator != q.Administrator || !sameAnswers(p.Wizard, q.Wizard) {
 		return catalog.New("bad_message", "the plan is not the one that was asked for")
 	}
 	r.state.Plan, r.state.PlanHash, r.accepted = &p, reply.Hash, ""
@@ -148,7 +157,7 @@ func verifyPlan(_ context.Context, r *run) (bool, error) {
 	return r.accepted != "" && r.state.Plan.Hash() == r.accepted, nil
 }
 
-func noPassword(r *run) bool { return !reset.SetsPassword(reset.Soft, r.state.Scope) }
+func noPassword(r *run) bool { return !r.state.setsPassword() }
 
 func needAccepted(r *run) error {
 	if r.accepted == "" || r.accepted != r.state.PlanHash {
@@ -178,7 +187,7 @@ func doPassword(ctx context.Context, r *run) error {
 // askSecondProof asks for a recovery code where the NAS's owner demands one
 // beside presence (D11).
 func (r *run) askSecondProof(ctx context.Context, advice string) error {
-	if r.options.Demands[r.state.Scope] != access.SecondProof {
+	if r.demand() != access.SecondProof {
 		return nil
 	}
 	a, err := r.cfg.Person.Choose(ctx, Question{
@@ -215,7 +224,7 @@ func doCommit(ctx context.Context, r *run) error {
 	}
 	call := deviceapi.CommitCall{
 		PlanHash: r.accepted, Administrator: r.planCall().Administrator, NewPassword: r.password,
-		OwnerKey: owner.Public().(ed25519.PublicKey), OwnerLabel: r.cfg.Label, RecoveryCode: r.recoveryCode,
+		OwnerKey: owner.Public().(ed25519.PublicKey), OwnerLabel: r.cfg.Label, RecoveryCode: r.recoveryCode, Wizard: r.state.Wizard,
 	}
 	reply, err := r.handOver(ctx, call)
 	for n := 0; n < maxWrong && errors.Is(err, catalog.New("second_proof_wrong")); n++ {
@@ -379,6 +388,9 @@ func (r *run) keepReceipt(reply deviceapi.ProgressReply) error {
 // is also its signed word; signing in is the test of both.
 func verifyFollow(ctx context.Context, r *run) (bool, error) {
 	info, err := r.info(ctx)
+	if err == nil {
+		r.followHard(info)
+	}
 	return err == nil && info.Ready, err
 }
 
@@ -487,7 +499,7 @@ func verifyReceipt(_ context.Context, r *run) (bool, error) {
 	case keyID != r.state.KeyID:
 		return false, catalog.New("receipt_invalid", "another device has signed it")
 	case s.Transaction != r.state.Transaction, s.PlanHash != r.state.PlanHash, s.Result != receipt.Committed,
-		s.Scope != string(r.state.Scope), s.Administrator != r.planCall().Administrator:
+		s.Mode != string(r.state.mode()), s.Scope != string(r.state.Scope), s.Administrator != r.planCall().Administrator:
 		return false, catalog.New("receipt_invalid", "it is about something else than what was accepted")
 	}
 	return true, nil

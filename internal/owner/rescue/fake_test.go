@@ -32,6 +32,9 @@ type box struct {
 	at       netip.AddrPort
 
 	open, proved  bool
+	hard          bool // the claim is for a hard reset
+	name          string
+	late          int   // second presses that come too late
 	holder        *link // who proved presence
 	transaction   string
 	receipt       []byte
@@ -58,7 +61,7 @@ func newBox(t testing.TB) *box {
 		t.Fatal(err)
 	}
 	return &box{
-		key: priv, at: netip.MustParseAddrPort("192.0.2.5:5001"), code: access.Code{3, 1, 6, 2},
+		name: "cellar", key: priv, at: netip.MustParseAddrPort("192.0.2.5:5001"), code: access.Code{3, 1, 6, 2},
 		password: map[string]string{"anna": oldPassword, "admin": "", "ben": "ben's own"},
 		settings: nas.Settings{
 			Accounts:   []nas.Account{{Name: "anna", Administrator: true, Enabled: true}, {Name: "admin", Administrator: true, BuiltIn: true}, {Name: "ben", Enabled: true}},
@@ -71,7 +74,7 @@ func newBox(t testing.TB) *box {
 func (b *box) pub() ed25519.PublicKey { return b.key.Public().(ed25519.PublicKey) }
 
 func (b *box) found() NAS {
-	return NAS{Name: "cellar", Vendor: "Paperclip", MACs: []string{"02:50:43:00:00:01"}, KeyID: identity.KeyID(b.pub()), Address: b.at.Addr().String(), At: []netip.AddrPort{b.at}, Native: true}
+	return NAS{Name: b.name, Vendor: "Paperclip", MACs: []string{"02:50:43:00:00:01"}, KeyID: identity.KeyID(b.pub()), Address: b.at.Addr().String(), At: []netip.AddrPort{b.at}, Native: true}
 }
 
 func (b *box) press(p Press) {
@@ -80,9 +83,14 @@ func (b *box) press(p Press) {
 	b.presses++
 	switch {
 	case p.Hold > 10*time.Second:
-		b.open, b.proved = false, false
+		b.open, b.proved, b.hard = false, false, false
 	case p.Beeps == 1:
+		b.hard = b.hard && b.open
 		b.open = true
+	case p.Beeps == 3 && b.late > 0:
+		b.late--
+	case p.Beeps == 3:
+		b.hard = b.open
 	}
 }
 
@@ -144,8 +152,8 @@ func (l *link) Info(context.Context) (deviceapi.Device, error) {
 	}
 	defer unlock()
 	return deviceapi.Device{
-		Version: 1, Name: "cellar", KeyID: identity.KeyID(l.b.pub()), Ready: l.b.busy == 0,
-		Claim: deviceapi.Claim{Open: l.b.open, CodeNeeded: l.b.open && !l.b.proved},
+		Version: 1, Name: l.b.name, KeyID: identity.KeyID(l.b.pub()), Ready: l.b.busy == 0,
+		Claim: deviceapi.Claim{Open: l.b.open, Hard: l.b.hard, CodeNeeded: l.b.open && !l.b.proved},
 	}, nil
 }
 
@@ -173,9 +181,14 @@ func (l *link) Options(context.Context) (deviceapi.OptionsReply, error) {
 		return deviceapi.OptionsReply{}, err
 	}
 	defer unlock()
+	modes, demand := []reset.Mode{reset.Soft}, access.Demand("")
+	if l.b.hard {
+		modes, demand = append(modes, reset.Hard), access.PresenceIsEnough
+	}
 	return deviceapi.OptionsReply{
+		Device: nas.Identity{Name: l.b.name}, HardDemand: demand,
 		Administrators: []deviceapi.Administrator{{Name: "anna"}, {Name: "admin", BuiltIn: true}},
-		Settings:       l.b.settings, Modes: []reset.Mode{reset.Soft}, Scopes: []reset.Scope{reset.Credentials, reset.Network, reset.All}, Demands: l.b.demands,
+		Settings:       l.b.settings, Modes: modes, Scopes: []reset.Scope{reset.Credentials, reset.Network, reset.All}, Demands: l.b.demands,
 	}, nil
 }
 
@@ -184,7 +197,11 @@ func (b *box) plan(q deviceapi.PlanCall) reset.Plan {
 	for _, e := range nas.Effects() {
 		covered[e] = reset.Found{Present: true}
 	}
-	return reset.Build(reset.Request{Device: "cellar", Mode: q.Mode, Scope: q.Scope, Administrator: q.Administrator}, b.settings, covered)
+	r := reset.Request{Device: "cellar", Mode: q.Mode, Scope: q.Scope, Administrator: q.Administrator}
+	if q.Wizard != nil {
+		r.Wizard = *q.Wizard
+	}
+	return reset.Build(r, b.settings, covered)
 }
 
 func (l *link) Plan(_ context.Context, q deviceapi.PlanCall) (deviceapi.PlanReply, error) {
@@ -206,6 +223,12 @@ func (l *link) Commit(_ context.Context, q deviceapi.CommitCall) (deviceapi.Comm
 	b := l.b
 	b.owner = q.OwnerKey
 	var plan reset.Plan
+	if p := b.plan(deviceapi.PlanCall{Mode: reset.Hard, Administrator: q.Administrator, Wizard: q.Wizard}); p.Hash() == q.PlanHash && b.hard {
+		plan = p
+		if q.Wizard.Name != "" {
+			b.name = q.Wizard.Name
+		}
+	}
 	for _, s := range []reset.Scope{reset.Credentials, reset.Network, reset.All} {
 		if p := b.plan(deviceapi.PlanCall{Mode: reset.Soft, Scope: s, Administrator: q.Administrator}); p.Hash() == q.PlanHash {
 			plan = p
@@ -220,7 +243,7 @@ func (l *link) Commit(_ context.Context, q deviceapi.CommitCall) (deviceapi.Comm
 	b.commits++
 	b.transaction, b.busy = "t1", 3
 	s := receipt.Statement{
-		Device: receipt.Device{Name: "cellar"}, Transaction: "t1", Mode: "soft", Scope: string(plan.Scope), Administrator: plan.Administrator,
+		Device: receipt.Device{Name: "cellar"}, Transaction: "t1", Mode: string(plan.Mode), Scope: string(plan.Scope), Administrator: plan.Administrator,
 		PlanHash: q.PlanHash, Result: receipt.Committed,
 	}
 	if b.undo {
@@ -274,7 +297,7 @@ func (l *link) Leave(context.Context) error {
 		return err
 	}
 	defer unlock()
-	l.b.open, l.b.proved, l.b.holder, l.b.busy = false, false, nil, 0
+	l.b.open, l.b.proved, l.b.hard, l.b.holder, l.b.busy = false, false, false, nil, 0
 	return nil
 }
 
@@ -320,6 +343,7 @@ type someone struct {
 	yes      bool
 	password []string // given one after the other; the last again and again
 	way      WayID
+	answers  map[QuestionID][]string // one after the other; the last again and again
 	tell     func(Event)
 	asked    []QuestionID
 	advice   []string
@@ -346,6 +370,12 @@ func (s *someone) Choose(_ context.Context, q Question) (Answer, error) {
 	case AskWay:
 		if s.way != "" {
 			a.Option = string(s.way)
+		}
+	case AskName, AskNetwork, AskRestore:
+		s.advice = append(s.advice, q.Advice)
+		if all := s.answers[q.ID]; len(all) > 0 {
+			a.Option = all[0]
+			s.answers[q.ID] = all[min(1, len(all)-1):]
 		}
 	case AskTarget:
 		a.Option = q.Options[len(q.Options)-1].ID

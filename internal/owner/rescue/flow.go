@@ -55,7 +55,7 @@ func Start(ctx context.Context, cfg Config, req Request) (Result, error) {
 	}
 	r.state = State{
 		Version: stateVersion, ID: id, Step: Find, Started: cfg.Clock.Now().UTC(), Target: req.Target,
-		Scope: req.Scope, Administrator: req.Administrator, Timeline: []Entry{}, NotDone: []string{}, MACs: []string{},
+		Mode: req.Mode, Scope: req.Scope, Administrator: req.Administrator, Timeline: []Entry{}, NotDone: []string{}, MACs: []string{},
 	}
 	return r.goThrough(ctx)
 }

@@ -23,6 +23,8 @@ type Given struct {
 	NewPassword func() (access.Secret, error)
 	// Password gives a password that works or was set; nil asks.
 	Password func() (access.Secret, error)
+	// Answers are those of the set-up wizard that were given, by question.
+	Answers map[QuestionID]string
 	// RecoveryCode gives the second proof; nil asks.
 	RecoveryCode func() (access.Secret, error)
 }
@@ -45,6 +47,11 @@ func (g Given) Choose(ctx context.Context, q Question) (Answer, error) {
 		}
 		p, err := g.RecoveryCode()
 		return Answer{Password: p}, err
+	case g.Answers[q.ID] != "" || g.Yes && q.Advice != "" && (q.Typed || q.ID == AskRestore):
+		if q.Advice != "" {
+			return Answer{}, catalog.New("wizard_answer", q.Advice)
+		}
+		return Answer{Option: g.Answers[q.ID]}, nil
 	case q.ID == AskAccept && g.Yes:
 		return Answer{Yes: true}, nil
 	case g.Yes && q.Default != "":
@@ -132,6 +139,9 @@ func (u Unattended) Choose(_ context.Context, q Question) (Answer, error) {
 		AskNewPassword:   "Give --password-file FILE or --password-out FILE.",
 		AskPassword:      "Give --password-file FILE.",
 		AskRecoveryCode:  "Give --recovery-code-file FILE.",
+		AskName:          "Give --name NAME, or --yes.",
+		AskNetwork:       "Give --network dhcp or an address, or --yes.",
+		AskRestore:       "Give --restore none, bundle or snapshot, or --yes.",
 	}
 	return Answer{}, catalog.New("no_terminal", give[q.ID])
 }

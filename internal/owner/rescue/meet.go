@@ -255,7 +255,7 @@ func needDevice(r *run) error {
 func errOrder(why string) error { return catalog.New("internal").Because(errors.New(why)) }
 
 func doChooseWay(ctx context.Context, r *run) error {
-	def := wayFor(r.req.Scope)
+	def := wayFor(r.req.Mode, r.req.Scope)
 	q := Question{ID: AskWay, Text: "Which way? The first ones change least.", Default: string(def)}
 	for _, w := range Ways() {
 		if w.Built || w.Anyone {
@@ -273,9 +273,13 @@ func doChooseWay(ctx context.Context, r *run) error {
 	case !w.Built:
 		return catalog.New("other_way", w.Text)
 	}
-	r.state.Way = w.ID
+	r.state.Way, r.state.Mode, r.state.Scope = w.ID, reset.Soft, ""
+	if w.ID == HardClaim {
+		r.state.Mode = reset.Hard
+		r.tell(ChooseWay, hardWords)
+	}
 	for _, s := range []reset.Scope{reset.Credentials, reset.Network, reset.All} {
-		if wayFor(s) == w.ID {
+		if wayFor(reset.Soft, s) == w.ID {
 			r.state.Scope = s
 		}
 	}
@@ -283,7 +287,7 @@ func doChooseWay(ctx context.Context, r *run) error {
 }
 
 func verifyWay(_ context.Context, r *run) (bool, error) {
-	return r.state.Way == wayFor(r.state.Scope), nil
+	return r.state.Way == wayFor(r.state.Mode, r.state.Scope), nil
 }
 
 func needWay(r *run) error {
@@ -313,9 +317,11 @@ func doPress(ctx context.Context, r *run) error {
 	case info.Claim.Open && info.Claim.PressNeeded:
 		return r.press(ctx, Press{Hold: shortHold, Why: "Too many wrong codes were tried. A short press lets the NAS take five more."},
 			func(c deviceapi.Claim) bool { return c.Open && !c.PressNeeded })
-	case info.Claim.Open:
+	case info.Claim.Open && (info.Claim.Hard || !r.state.hard()):
 		r.tell(PressIt, "A claim is open already.")
 		return nil
+	case r.state.hard():
+		return r.pressTwice(ctx)
 	}
 	return r.press(ctx, Press{Hold: softHold, Beeps: 1, Why: "Hold the reset button about 4 seconds; at the beep, let go. That changes nothing by itself."},
 		func(c deviceapi.Claim) bool { return c.Open && c.CodeNeeded })
@@ -419,7 +425,7 @@ func (r *run) lookAgain(ctx context.Context) {
 
 func verifyPress(ctx context.Context, r *run) (bool, error) {
 	info, err := r.info(ctx)
-	return err == nil && info.Claim.Open && info.Claim.CodeNeeded, err
+	return err == nil && info.Claim.Open && info.Claim.CodeNeeded && (info.Claim.Hard || !r.state.hard()), err
 }
 
 func doHear(ctx context.Context, r *run) error {

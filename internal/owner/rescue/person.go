@@ -53,6 +53,9 @@ const (
 	AskNewPassword   QuestionID = "new_password" // typed twice
 	AskPassword      QuestionID = "password"     // one that works, or was just set; may be left empty
 	AskRecoveryCode  QuestionID = "recovery_code"
+	AskName          QuestionID = "name"    // the set-up wizard's, of a hard reset
+	AskNetwork       QuestionID = "network" // "dhcp", or addresses as reset.ParseAddress reads them
+	AskRestore       QuestionID = "restore"
 )
 
 // Question is one thing to choose.
@@ -62,12 +65,12 @@ type Question struct {
 	Lines   []string // what to know before answering: the plan, the ways that cost less
 	Options []Option // for a choice of one; empty for yes or no, and for passwords
 	Default string   // the option that is taken unless another is chosen
+	Typed   bool     // any text is an answer, given as the option
+	Advice  string   // why the last answer would not do
 
-	// For AskNewPassword: what it must not consist of, and why the last one
-	// would not do.
+	// For AskNewPassword: what it must not consist of.
 	Names        []string
 	SecondFactor bool
-	Advice       string
 	// For AskPassword: whose.
 	Account string
 }

@@ -90,6 +90,7 @@ type Config struct {
 // Request is what is asked for.
 type Request struct {
 	Target        string
+	Mode          reset.Mode  // empty: soft
 	Scope         reset.Scope // empty: asked, with credentials as the default
 	Administrator string      // empty: asked
 	// AcceptKey is the key id of a device that goes by a known name with a new

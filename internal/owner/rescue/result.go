@@ -32,7 +32,7 @@ type Result struct {
 // result puts the state into the words of the contract.
 func (st State) result(receiptPath string) Result {
 	r := Result{
-		ID: st.ID, Device: st.Device, Cause: causeOf(st.Scope), Way: st.Way, Plan: st.Plan, Timeline: st.Timeline,
+		ID: st.ID, Device: st.Device, Cause: causeOf(st.Mode, st.Scope), Way: st.Way, Plan: st.Plan, Timeline: st.Timeline,
 		AddressBefore: st.AddressBefore, AddressAfter: st.AddressAfter, Administrator: st.Administrator, SignedIn: st.SignedIn,
 		OldPasswordRefused: st.Evidence.OldPasswordRefused, Data: st.Evidence.Data, Restored: []string{}, NotDone: st.NotDone,
 	}
@@ -53,14 +53,14 @@ func (st State) judge() error {
 		return catalog.New("data_changed", fmt.Sprint(st.Evidence.Data.Changed))
 	case !st.SignedIn:
 		return catalog.New("not_verified", "signing in anew did not work")
-	case st.Evidence.OldPasswordRefused != nil && !*st.Evidence.OldPasswordRefused && reset.SetsPassword(reset.Soft, st.Scope):
+	case st.Evidence.OldPasswordRefused != nil && !*st.Evidence.OldPasswordRefused && st.setsPassword():
 		return catalog.New("not_verified", "the old password still works")
 	}
 	last := map[Name]bool{}
 	for _, e := range st.Timeline {
 		last[e.Step] = e.Verified
 	}
-	if reset.SetsPassword(reset.Soft, st.Scope) { // the new password opening the NAS shows both
+	if st.setsPassword() { // the new password opening the NAS shows both
 		delete(last, Commit)
 		delete(last, Follow)
 	}

@@ -21,6 +21,7 @@ const (
 	HearIt    Name = "hear"
 	Presence  Name = "presence"
 	Choose    Name = "choose"
+	SetUp     Name = "set_up"
 	ShowPlan  Name = "plan"
 	Password  Name = "password"
 	Commit    Name = "commit"
@@ -79,10 +80,11 @@ func table() []step {
 			name: Presence, text: "Proving that you are with the NAS, and the NAS that it is yours", before: needCode, do: doPresence, verify: verifyPresence, next: Choose, resume: PressIt,
 			on: with(map[catalog.ID]Name{"wrong_code": HearIt, "session_spent": HearIt, "tries_spent": PressIt}),
 		},
-		{name: Choose, text: "Choosing what is set back", before: needPresence, do: doChoose, verify: verifyChoose, next: ShowPlan, resume: PressIt, on: with(map[catalog.ID]Name{})},
+		{name: Choose, text: "Choosing what is set back", before: needPresence, do: doChoose, verify: verifyChoose, next: SetUp, resume: PressIt, on: with(map[catalog.ID]Name{"hard_press_needed": PressIt})},
+		{name: SetUp, text: "Asking what the NAS needs to be set up anew", skip: notHard, before: needChoice, do: doWizard, verify: verifyWizard, next: ShowPlan, resume: PressIt, on: with(map[catalog.ID]Name{})},
 		{
 			name: ShowPlan, text: "Reading the plan", before: needChoice, do: doPlan, verify: verifyPlan, next: Password, resume: PressIt,
-			on: with(map[catalog.ID]Name{"unknown_administrator": Choose}),
+			on: with(map[catalog.ID]Name{"unknown_administrator": Choose, "hard_press_needed": PressIt}),
 		},
 		{
 			name: Password, text: "Choosing the new password", skip: noPassword, before: needAccepted, do: doPassword, verify: verifyPassword, next: Commit, resume: PressIt,

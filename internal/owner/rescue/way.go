@@ -19,6 +19,7 @@ const (
 	SoftClaimCredentials WayID = "soft_claim_credentials"
 	SoftClaimNetwork     WayID = "soft_claim_network"
 	SoftClaimAll         WayID = "soft_claim_all"
+	HardClaim            WayID = "hard_claim"
 )
 
 // Way is one way back in: what it changes, what it keeps, how long it takes
@@ -51,7 +52,7 @@ func Ways() []Way {
 		{ID: SoftClaimNetwork, Text: "Hold the reset button, and set the network back to DHCP", Changes: "network settings", Keeps: "every file and every password", Takes: "2 to 5 minutes", Built: true},
 		{ID: "safe_mode", Text: "Start the NAS in safe mode", Changes: "one password", Keeps: all + " else", Takes: "10 minutes"},
 		{ID: SoftClaimAll, Text: "Hold the reset button, and set back password, network and protection as the vendors' Mode 1 does", Changes: "one password, network, guest account, auto block, firewall", Keeps: "every file and every other account", Takes: "2 to 5 minutes", Built: true},
-		{ID: "hard_claim", Text: "Set back everything but the files", Changes: "every system setting", Keeps: "every file", Takes: "15 minutes and more"},
+		{ID: HardClaim, Text: "Hold the reset button twice, and set back everything but the files: not needed for a forgotten password", Changes: "every system setting", Keeps: "every file, and who it belongs to", Takes: "5 to 15 minutes", Built: true},
 	}
 }
 
@@ -64,24 +65,30 @@ func findWay(id WayID) (Way, bool) {
 	return ways[i], true
 }
 
-// wayFor is the way that a scope goes.
-func wayFor(s reset.Scope) WayID {
-	switch s {
-	case reset.Network:
+// wayFor is the way that a mode and scope go.
+func wayFor(m reset.Mode, s reset.Scope) WayID {
+	switch {
+	case m == reset.Hard:
+		return HardClaim
+	case s == reset.Network:
 		return SoftClaimNetwork
-	case reset.All:
+	case s == reset.All:
 		return SoftClaimAll
 	default:
 		return SoftClaimCredentials
 	}
 }
 
-// causeOf is what a scope is the remedy for.
-func causeOf(s reset.Scope) string {
-	if s == reset.Network {
+// causeOf is what a mode and scope are the remedy for.
+func causeOf(m reset.Mode, s reset.Scope) string {
+	switch {
+	case m == reset.Hard:
+		return "start_over"
+	case s == reset.Network:
 		return "network_settings"
+	default:
+		return "password_lost"
 	}
-	return "password_lost"
 }
 
 // guided says what to press on a vendor's NAS, which this version does not

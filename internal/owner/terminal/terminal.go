@@ -76,6 +76,10 @@ func (t *Terminal) Press(ctx context.Context, p rescue.Press) error {
 	if t.hands != nil {
 		return t.pressVirtual(ctx, p)
 	}
+	if p.Beeps > 1 { // there is no time to press Enter first
+		t.say("Hold …\n")
+		return t.arrived(ctx, p)
+	}
 	if p.Beeps == 0 && p.Hold < time.Second {
 		t.say("Press the reset button of %s briefly, like a door bell.\n", p.Device)
 		return t.arrived(ctx, p)
@@ -217,12 +221,26 @@ func (t *Terminal) Choose(ctx context.Context, q rescue.Question) (rescue.Answer
 		t.say("%s\nRecovery code, as in 7k2m-9qxw-b4tna: ", q.Text)
 		text, err := t.line(ctx)
 		return rescue.Answer{Password: access.NewSecret(text)}, err
+	case q.Typed:
+		return t.typed(ctx, q)
 	case len(q.Options) == 0:
 		t.say("%s Type yes to go on; anything else stops, and nothing is changed: ", q.Text)
 		text, err := t.line(ctx)
 		return rescue.Answer{Yes: strings.EqualFold(text, "yes") || strings.EqualFold(text, "y")}, err
 	}
 	return t.oneOf(ctx, q)
+}
+
+func (t *Terminal) typed(ctx context.Context, q rescue.Question) (rescue.Answer, error) {
+	if q.Advice != "" {
+		t.say("%s.\n", q.Advice)
+	}
+	t.say("%s\nAnswer%s: ", q.Text, enterTakes(q.Default != "", q.Default))
+	text, err := t.line(ctx)
+	if text == "" {
+		text = q.Default
+	}
+	return rescue.Answer{Option: text}, err
 }
 
 func (t *Terminal) oneOf(ctx context.Context, q rescue.Question) (rescue.Answer, error) {

@@ -1,0 +1,57 @@
+package app
+
+import (
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"github.com/paperclip-nas/paperclip/internal/domain/catalog"
+	"github.com/paperclip-nas/paperclip/internal/domain/reset"
+	"github.com/paperclip-nas/paperclip/internal/owner/rescue"
+)
+
+// wizardFlags are answers of a hard reset's set-up wizard that are given
+// beforehand.
+type wizardFlags struct {
+	name    string
+	network []string
+	restore string
+}
+
+func (w *wizardFlags) add(f *pflag.FlagSet) {
+	f.StringVar(&w.name, "name", "", "with --mode hard: what the NAS is called then (default: as it is)")
+	f.StringArrayVar(&w.network, "network", nil, "with --mode hard: dhcp (the default), or `CARD=ADDRESS/SIZE[,gateway=ADDRESS][,dns=ADDRESS]`; may be repeated")
+	f.StringVar(&w.restore, "restore", "", "with --mode hard: what is to be put back afterwards: none (the default), bundle or snapshot")
+}
+
+// check refuses what could not be an answer on any NAS.
+func (w wizardFlags) check(m reset.Mode) error {
+	given := w.answers()
+	if len(given) > 0 && m != reset.Hard {
+		return catalog.New("usage", "--name, --network and --restore go with --mode hard.")
+	}
+	for _, text := range w.network {
+		if text == "dhcp" {
+			continue
+		}
+		if _, err := reset.ParseAddress(text); err != nil {
+			return catalog.New("usage", err.Error()+".")
+		}
+	}
+	switch reset.Restore(w.restore) {
+	case reset.RestoreNone, "none", reset.RestoreBundle, reset.RestoreSnapshot:
+		return nil
+	}
+	return catalog.New("usage", "--restore is none, bundle or snapshot.")
+}
+
+// answers are those that were given, by the question that they answer.
+func (w wizardFlags) answers() map[rescue.QuestionID]string {
+	all := map[rescue.QuestionID]string{}
+	for id, text := range map[rescue.QuestionID]string{rescue.AskName: w.name, rescue.AskNetwork: strings.Join(w.network, " "), rescue.AskRestore: w.restore} {
+		if text != "" {
+			all[id] = text
+		}
+	}
+	return all
+}
