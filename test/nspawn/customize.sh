@@ -43,6 +43,30 @@ NET
 mkdir -p "$root/etc/paperclip"
 printf 'http = 80 # mine\nhttps = 443\n' > "$root/etc/paperclip/ports.toml"
 
+# E4, by the other stacks: their programs are here and off; a test starts one in a boot of its own.
+rm -f "$root/etc/network/interfaces.d"/*
+printf 'auto lo\niface lo inet loopback\n' > "$root/etc/network/interfaces"
+printf '[main]\nplugins=keyfile\n[device]\nmatch-device=interface-name:*\nmanaged=1\n' > "$root/etc/NetworkManager/conf.d/10-test.conf"
+rm -f "$root/usr/lib/NetworkManager/conf.d/10-globally-managed-devices.conf"
+in_root systemctl -q disable NetworkManager.service NetworkManager-wait-online.service NetworkManager-dispatcher.service networking.service
+
+# E3: Cockpit at another port.
+mkdir -p "$root/etc/systemd/system/cockpit.socket.d"
+printf '[Socket]\nListenStream=\nListenStream=8443\n' > "$root/etc/systemd/system/cockpit.socket.d/listen.conf"
+in_root systemctl -q enable cockpit.socket
+
+# E12: a folder in gocryptfs that is opened at start with a key kept on the NAS, and a disk in LUKS.
+mkdir -p "$root/srv/papers.encrypted" "$root/srv/papers" "$root/srv/vault" "$root/etc/keys"
+printf 'the folder key' > "$root/etc/keys/papers"
+printf 'the disk key' > "$root/etc/keys/vault"
+chmod 600 "$root"/etc/keys/*
+in_root gocryptfs -q -init -scryptn 10 -passfile /etc/keys/papers /srv/papers.encrypted
+echo '/srv/papers.encrypted /srv/papers fuse./usr/bin/gocryptfs nodev,nosuid,quiet,passfile=/etc/keys/papers 0 0' >> "$root/etc/fstab"
+truncate -s 32M "$root/srv/vault.img"
+in_root cryptsetup luksFormat -q --pbkdf pbkdf2 --pbkdf-force-iterations 1000 /srv/vault.img /etc/keys/vault
+printf '# the disks\nvault /srv/vault.img /etc/keys/vault luks\n' > "$root/etc/crypttab"
+echo '/dev/mapper/vault /srv/vault ext4 defaults,nofail,x-systemd.device-timeout=1s 0 2' >> "$root/etc/fstab"
+
 # E6: a PPPoE connection that pppd dials.
 cat > "$root/etc/ppp/peers/dsl-provider" <<'PPP'
 # Configured by hand

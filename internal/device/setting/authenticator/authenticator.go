@@ -22,6 +22,7 @@ import (
 	"strings"
 
 	"github.com/paperclip-nas/paperclip/internal/device/setting"
+	"github.com/paperclip-nas/paperclip/internal/device/setting/ownfile"
 	"github.com/paperclip-nas/paperclip/internal/domain/nas"
 	"github.com/paperclip-nas/paperclip/internal/domain/reset"
 	"github.com/paperclip-nas/paperclip/internal/x/atomicfile"
@@ -258,7 +259,7 @@ func (a *Adapter) give(c change) error {
 		if kept == nil || sum(kept) != c.Sum {
 			return fmt.Errorf("%s is not what was kept: %w", c.kept(), setting.ErrThirdValue)
 		}
-		if err := a.restore(c, kept); err != nil {
+		if err := ownfile.Make(a.fsys, ID+".undo", c.File, kept, c.Mode, c.UID, c.GID); err != nil {
 			return err
 		}
 	default:
@@ -270,37 +271,6 @@ func (a *Adapter) give(c change) error {
 		return err // one of another time
 	}
 	return atomicfile.Remove(a.fsys, ID+".undo.keep", c.kept())
-}
-
-// restore makes the file with the owner that it had; until it has, only root
-// can read it.
-func (a *Adapter) restore(c change, data []byte) (err error) {
-	const op = ID + ".undo"
-	if err := atomicfile.Settle(a.fsys, op, c.File); err != nil {
-		return err
-	}
-	tmp := atomicfile.Temporary(c.File)
-	f, err := a.fsys.CreateExclusive(op+".create", tmp, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(op+".write", data)
-	if err == nil && c.UID >= 0 {
-		err = f.Chown(op+".owner", c.UID, c.GID)
-	}
-	if err == nil {
-		err = f.Chmod(op+".mode", c.Mode)
-	}
-	if err == nil {
-		err = f.Sync(op + ".sync")
-	}
-	if err = errors.Join(err, f.Close()); err != nil {
-		return errors.Join(err, a.fsys.Remove(op+".discard", tmp))
-	}
-	if err := a.fsys.Rename(op+".rename", tmp, c.File); err != nil {
-		return errors.Join(err, a.fsys.Remove(op+".discard", tmp))
-	}
-	return a.fsys.SyncDir(op+".syncdir", path.Dir(c.File))
 }
 
 // Activate has nothing to do: every sign-in looks for the file.
