@@ -21,6 +21,7 @@ import (
 	"github.com/paperclip-nas/paperclip/internal/device/setting"
 	"github.com/paperclip-nas/paperclip/internal/device/setting/authenticator"
 	"github.com/paperclip-nas/paperclip/internal/device/setting/cockpit"
+	"github.com/paperclip-nas/paperclip/internal/device/setting/encrypted"
 	"github.com/paperclip-nas/paperclip/internal/device/setting/fail2ban"
 	"github.com/paperclip-nas/paperclip/internal/device/setting/faillock"
 	"github.com/paperclip-nas/paperclip/internal/device/setting/firewalld"
@@ -122,6 +123,7 @@ func (m *machine) adapters(cfg config.Config) []setting.Adapter {
 	return []setting.Adapter{
 		m.shadow(cfg),
 		samba.New(samba.Config{Runner: m.runner, Clock: m.clock, Ordinary: m.shadow(cfg).Ordinary}),
+		pppoe.New(m.fs, m.runner),
 		networkd.New(networkd.Config{FS: m.fs, Runner: m.runner, Virtual: virtual}),
 		ifupdown.New(ifupdown.Config{FS: m.fs, Runner: m.runner, Virtual: virtual}),
 		networkmanager.New(networkmanager.Config{FS: m.fs, Runner: m.runner, Virtual: virtual}),
@@ -129,7 +131,6 @@ func (m *machine) adapters(cfg config.Config) []setting.Adapter {
 		ports.New(m.fs, nil), // front listens anew when core tells it the ports
 		cockpit.New(m.fs, m.runner),
 		guest.New(units),
-		pppoe.New(m.fs, m.runner),
 		fail2ban.New(units),
 		faillock.New(m.fs),
 		nftables.New(units),
@@ -137,6 +138,7 @@ func (m *machine) adapters(cfg config.Config) []setting.Adapter {
 		firewalld.New(units),
 		keepalived.New(units),
 		libvirt.New(units),
+		encrypted.New(units, cfg.Encrypted.KeepKey),
 		authenticator.New(m.fs, nil), // only read: no claim takes a second factor away yet
 	}
 }

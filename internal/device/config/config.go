@@ -32,10 +32,11 @@ const maxSize = 64 << 10
 // Config is the file. packaging/paperclip.toml says for people what each key
 // means.
 type Config struct {
-	Device  Device  `toml:"device"`
-	Claim   Claim   `toml:"claim"`
-	Panel   Panel   `toml:"panel"`
-	Network Network `toml:"network"`
+	Device    Device    `toml:"device"`
+	Claim     Claim     `toml:"claim"`
+	Panel     Panel     `toml:"panel"`
+	Network   Network   `toml:"network"`
+	Encrypted Encrypted `toml:"encrypted"`
 }
 
 // Device is who the device is.
@@ -67,6 +68,11 @@ type Network struct {
 	VirtualCards bool `toml:"virtual_cards"` // veth pairs count as cards: containers and tests
 }
 
+// Encrypted is what a reset does with encrypted folders beside closing them.
+type Encrypted struct {
+	KeepKey bool `toml:"keep_key"` // keys that are kept on the device stay there (E12)
+}
+
 // shape is Config with the kinds of its values alone. The library hands a
 // number or a date to a type that wants text; here that is a mistake, told with
 // its place.
@@ -92,6 +98,9 @@ type shape struct {
 		ClaimNetwork bool `toml:"claim_network"`
 		VirtualCards bool `toml:"virtual_cards"`
 	} `toml:"network"`
+	Encrypted struct {
+		KeepKey bool `toml:"keep_key"`
+	} `toml:"encrypted"`
 }
 
 // Default is an empty file.

@@ -107,13 +107,16 @@ func (a *Adapter) Detect(context.Context) (reset.Found, error) {
 	return found, nil
 }
 
-// Read fills whether a connection may be dialled, and over what.
+// Read fills whether a connection may be dialled, and over what; what another
+// adapter found before stays where it is on.
 func (a *Adapter) Read(_ context.Context, s *nas.Settings) error {
 	all, err := a.connections()
 	if err != nil || len(all) == 0 {
 		return err
 	}
-	s.PPPoE = &nas.PPPoE{}
+	if s.PPPoE == nil {
+		s.PPPoE = &nas.PPPoE{}
+	}
 	for _, c := range all {
 		if s.PPPoE.Interface == "" || !c.peer.off && !s.PPPoE.Enabled {
 			s.PPPoE.Interface = c.peer.nic
