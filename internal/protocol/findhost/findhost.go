@@ -15,6 +15,7 @@
 package findhost
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -29,10 +30,11 @@ const (
 	FallbackPort2 = 9997
 )
 
-// Bounds on what Parse accepts. Real replies have 47 or 48 fields (§1.2).
+// Bounds on what Parse accepts. Real replies have 47 or 48 fields (§1.2); a device
+// with more network cards and printers than those that were captured has more.
 const (
-	MaxFields = 64
-	MaxSize   = headerSize + MaxFields*(2+255)
+	MaxFields = 256
+	MaxSize   = 9000 // bytes
 
 	headerSize = 8
 )
@@ -139,7 +141,7 @@ const formatVersion uint32 = 0x01020000
 var (
 	ErrNotFindhost = errors.New("findhost: not a findhost datagram")
 	ErrEncrypted   = errors.New("findhost: encrypted datagram; only a query that carries a public key is answered so")
-	ErrTooMany     = fmt.Errorf("findhost: more than %d fields", MaxFields)
+	ErrTooMany     = fmt.Errorf("findhost: more than %d fields or %d bytes", MaxFields, MaxSize)
 	ErrOverrun     = errors.New("findhost: a field reaches beyond the end of the datagram")
 	ErrNotReply    = errors.New("findhost: not a reply")
 	ErrRefused     = errors.New("findhost: only queries and replies are built")
@@ -156,6 +158,7 @@ type Field struct {
 // may occur more than once, and ids that this package has no name for are kept.
 type Packet struct {
 	Fields []Field
+	Tail   []byte // zero bytes behind the last field; empty in the captures
 }
 
 // Parse splits a datagram into its fields. It copies: b may be used again.
@@ -165,6 +168,8 @@ func Parse(b []byte) (Packet, error) {
 	switch {
 	case len(b) < headerSize:
 		return Packet{}, ErrNotFindhost
+	case len(b) > MaxSize:
+		return Packet{}, ErrTooMany
 	case string(b[:headerSize]) == encryptedMagic:
 		return Packet{}, ErrEncrypted
 	case string(b[:headerSize]) != plainMagic:
@@ -172,6 +177,10 @@ func Parse(b []byte) (Packet, error) {
 	}
 	var p Packet
 	for rest := b[headerSize:]; len(rest) > 0; {
+		if len(bytes.Trim(rest, "\x00")) == 0 {
+			p.Tail = slices.Clone(rest)
+			break
+		}
 		if len(p.Fields) == MaxFields {
 			return Packet{}, ErrTooMany
 		}
@@ -209,7 +218,7 @@ func (p Packet) Append(dst []byte) ([]byte, error) {
 		dst = append(dst, f.ID, byte(len(f.Value)))
 		dst = append(dst, f.Value...)
 	}
-	return dst, nil
+	return append(dst, p.Tail...), nil
 }
 
 // Type is the first field 01, or TypeNone where there is none of four bytes.

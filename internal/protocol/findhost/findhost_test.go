@@ -288,6 +288,53 @@ func TestReplyRoundTrip(t *testing.T) {
 	})
 }
 
+// What a device of another model or firmware says more (fields that nobody knows,
+// anywhere, zero bytes behind the last) hides nothing of what is known, and is
+// kept; what was cut off is an error or leaves what came before (issue 4).
+func TestUnknownAndCut(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		r := replies().Draw(t, "reply")
+		p := r.Packet()
+		unknown := rapid.IntRange(0, 60).Draw(t, "unknown fields")
+		for range unknown {
+			f := findhost.Field{ID: byte(rapid.IntRange(0xd0, 0xff).Draw(t, "id")), Value: rapid.SliceOfN(rapid.Byte(), 1, 20).Draw(t, "value")}
+			p.Fields = slices.Insert(p.Fields, rapid.IntRange(0, len(p.Fields)).Draw(t, "at"), f)
+		}
+		p.Tail = make([]byte, rapid.IntRange(0, 300).Draw(t, "padding"))
+		b, err := p.Append(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := findhost.ParseReply(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(got.Other) != len(r.Other)+unknown {
+			t.Fatalf("%d fields kept", len(got.Other))
+		}
+		got.Other, r.Other = nil, nil
+		if asJSON(t, got) != asJSON(t, r) {
+			t.Fatalf("%+v, not %+v", got, r)
+		}
+		again, err := findhost.Parse(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if built, err := again.Append(nil); err != nil || !bytes.Equal(built, b) {
+			t.Fatalf("%x became %x, %v", b, built, err)
+		}
+		cut, err := findhost.Parse(b[:rapid.IntRange(0, len(b)).Draw(t, "cut")])
+		if err != nil {
+			return
+		}
+		for i, f := range cut.Fields {
+			if f.ID != again.Fields[i].ID || !bytes.Equal(f.Value, again.Fields[i].Value) {
+				t.Fatalf("cut, field %d is %+v, not %+v", i, f, again.Fields[i])
+			}
+		}
+	})
+}
+
 func asJSON(t interface{ Fatal(...any) }, v any) string {
 	b, err := json.Marshal(v)
 	if err != nil {

@@ -13,6 +13,7 @@
 package qfinder
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -86,7 +87,7 @@ type Packet struct {
 	Zero    uint16 // always 0 in the captures
 	Version uint16 // always 0x0425 in the captures
 	Fields  []Field
-	Tail    []byte // what follows the end mark; empty in the captures
+	Tail    []byte // what follows the end mark, or zero bytes without one; empty in the captures
 }
 
 // Parse splits a datagram into its fields. It copies: b may be used again.
@@ -103,6 +104,10 @@ func Parse(b []byte) (Packet, error) {
 		Kind: Kind(binary.LittleEndian.Uint16(b[10:])), Zero: binary.LittleEndian.Uint16(b[12:]), Version: binary.LittleEndian.Uint16(b[14:]),
 	}
 	for rest := b[headerSize:]; len(rest) > 0; {
+		if len(bytes.Trim(rest, "\x00")) == 0 {
+			p.Tail = rest
+			break
+		}
 		if len(p.Fields) == MaxFields {
 			return Packet{}, ErrTooLarge
 		}
@@ -168,7 +173,8 @@ func (p Packet) Append(dst []byte) ([]byte, error) {
 
 func (p Packet) buildable() bool {
 	if p.Server {
-		return len(p.Tail) == 0 || len(p.Fields) > 0 && p.Fields[len(p.Fields)-1].isEnd()
+		padded := len(bytes.Trim(p.Tail, "\x00")) == 0
+		return padded || len(p.Fields) > 0 && p.Fields[len(p.Fields)-1].isEnd()
 	}
 	plain := len(p.Fields) == 0 && len(p.Tail) == 0 && p.Zero == 0
 	return plain && (p.Kind == Brief && p.Role == roleAll || p.Kind == Detail && p.Role == roleOne)

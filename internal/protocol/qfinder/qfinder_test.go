@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -219,6 +220,53 @@ func TestAllocatesLittle(t *testing.T) {
 	if n := testing.AllocsPerRun(50, func() { _, _ = qfinder.Parse(b) }); n > 16 {
 		t.Errorf("%v allocations", n)
 	}
+}
+
+// What a device of another model or firmware says more (fields that nobody knows,
+// twice, anywhere, zero bytes behind the end) hides nothing of what is known, and
+// is kept; what was cut off is an error or leaves what came before (issue 4).
+func TestUnknownAndCut(t *testing.T) {
+	plain := qfinder.Reply{
+		Kind: qfinder.Brief, Address: "00:08:9b:00:00:01", Name: "studio", Model: "TS-453D", Build: "20260214",
+		MACs: []string{"00:08:9b:00:00:01"}, HTTPPort: 8080, HTTPSPort: 443,
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		p := plain.Packet()
+		end := len(p.Fields) - 1
+		for range rapid.IntRange(0, 40).Draw(t, "unknown fields") {
+			f := qfinder.Field{
+				Extended: rapid.Bool().Draw(t, "extended"), Tag: uint32(rapid.IntRange(0xd0, 0xfe).Draw(t, "tag")),
+				Value: rapid.SliceOfN(rapid.Byte(), 1, 200).Draw(t, "value"),
+			}
+			if f.Extended {
+				f.Tag += 0x10000
+			}
+			at := rapid.IntRange(0, end).Draw(t, "at")
+			p.Fields = slices.Insert(p.Fields, at, f)
+			end++
+		}
+		p.Tail = make([]byte, rapid.IntRange(0, 300).Draw(t, "padding"))
+		b, err := p.Append(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := qfinder.ParseReply(b); err != nil || !reflect.DeepEqual(got, plain) {
+			t.Fatalf("%+v, %v", got, err)
+		}
+		again, err := qfinder.Parse(b)
+		if err != nil || len(again.Fields) != len(p.Fields) {
+			t.Fatalf("%d fields of %d, %v", len(again.Fields), len(p.Fields), err)
+		}
+		cut, err := qfinder.Parse(b[:rapid.IntRange(0, len(b)).Draw(t, "cut")])
+		if err != nil {
+			return
+		}
+		for i, f := range cut.Fields {
+			if !reflect.DeepEqual(f, p.Fields[i]) {
+				t.Fatalf("cut, field %d is %+v, not %+v", i, f, p.Fields[i])
+			}
+		}
+	})
 }
 
 // Whatever arrives: no panic, and what parses and may be built is built as it was.
