@@ -37,8 +37,10 @@ func (DSM) Profile() button.Profile { return button.Synology() }
 // states is not (vendors/synology.md §3.1).
 func (DSM) Boot() []face.Span {
 	return []face.Span{
-		{Phase: face.Dark, For: 20 * time.Second}, {Phase: face.Booting, For: 20 * time.Second},
-		{Phase: face.Starting, For: 20 * time.Second}, {Phase: face.Ready},
+		{Phase: face.Dark, For: 20 * time.Second},
+		{Phase: face.Booting, For: 20 * time.Second},
+		{Phase: face.Starting, For: 20 * time.Second},
+		{Phase: face.Ready},
 	}
 }
 
