@@ -32,6 +32,7 @@ import (
 	"github.com/paperclip-nas/paperclip/internal/domain/catalog"
 	"github.com/paperclip-nas/paperclip/internal/domain/nas"
 	"github.com/paperclip-nas/paperclip/internal/domain/reset"
+	"github.com/paperclip-nas/paperclip/internal/lab/face"
 	"github.com/paperclip-nas/paperclip/internal/x/clock"
 	"github.com/paperclip-nas/paperclip/internal/x/opfs"
 )
@@ -47,6 +48,8 @@ type Options struct {
 	// Drop is an effect whose adapter loses its writes and says that all went
 	// well: for tests that must notice.
 	Drop nas.Effect
+	// Scenario is what is wrong with the NAS behind other vendors' faces.
+	Scenario face.Scenario
 	// Log takes what the virtual devices log; nil is nowhere.
 	Log *slog.Logger
 }
@@ -76,8 +79,10 @@ type NAS struct {
 	panel    *memory.Panel
 	core     *core.Core // nil behind another vendor's face
 
-	findhost netip.AddrPort // where it answers findhost; invalid if it does not
-	mdns     netip.AddrPort // where it answers mDNS; invalid if it does not
+	box      *face.Box // another vendor's; nil where core is not
+	imposter *imposter // somebody who claims to be it; nil without that scenario
+
+	mdns netip.AddrPort // where it answers mDNS; invalid if it does not
 }
 
 // Start builds and starts the rack, or the problem lab_failed. It runs until
@@ -140,21 +145,45 @@ func (r *Rack) Named(name string) (*NAS, bool) {
 	return r.nas[i], true
 }
 
-// Findhost is where to send findhost queries: the rack's broadcast.
-func (r *Rack) Findhost() []netip.AddrPort {
-	return r.where(func(n *NAS) netip.AddrPort { return n.findhost })
-}
+// Findhost is where to send findhost queries now: the rack's broadcast.
+func (r *Rack) Findhost() []netip.AddrPort { return r.where(answers.findhostAt) }
 
-// MDNS is where to send mDNS queries: the rack's multicast.
-func (r *Rack) MDNS() []netip.AddrPort {
-	return r.where(func(n *NAS) netip.AddrPort { return n.mdns })
-}
+// Qfinder is where to send Qfinder's questions now.
+func (r *Rack) Qfinder() []netip.AddrPort { return r.where(answers.qfinderAt) }
 
-func (r *Rack) where(of func(*NAS) netip.AddrPort) []netip.AddrPort {
+// MDNS is where to send mDNS queries now: the rack's multicast.
+func (r *Rack) MDNS() []netip.AddrPort { return r.where(answers.mdnsAt) }
+
+// SSDP is where to send SSDP's searches now.
+func (r *Rack) SSDP() []netip.AddrPort { return r.where(answers.ssdpAt) }
+
+// answers are the places at which one NAS answers; those that are not valid it
+// does not have.
+type answers struct{ findhost, qfinder, mdns, ssdp netip.AddrPort }
+
+func (a answers) findhostAt() netip.AddrPort { return a.findhost }
+func (a answers) qfinderAt() netip.AddrPort  { return a.qfinder }
+func (a answers) mdnsAt() netip.AddrPort     { return a.mdns }
+func (a answers) ssdpAt() netip.AddrPort     { return a.ssdp }
+
+// where lists one of the places, of all NAS and of those who claim to be one.
+func (r *Rack) where(of func(answers) netip.AddrPort) []netip.AddrPort {
 	var out []netip.AddrPort
+	add := func(a answers) {
+		if at := of(a); at.IsValid() {
+			out = append(out, at)
+		}
+	}
 	for _, n := range r.nas {
-		if a := of(n); a.IsValid() {
-			out = append(out, a)
+		if n.box == nil {
+			add(answers{mdns: n.mdns})
+			continue
+		}
+		var a answers
+		a.findhost, a.qfinder, a.mdns, a.ssdp = n.box.Found()
+		add(a)
+		if n.imposter != nil {
+			add(n.imposter.answers)
 		}
 	}
 	return out
@@ -185,6 +214,11 @@ func newNAS(o Options, m model, i int) (*NAS, error) {
 		n.adapters = append(n.adapters, a)
 	}
 	n.panel = memory.New(n.clock)
+	if m.maker != native {
+		if n.box, err = n.newBox(o.Scenario, i); err != nil {
+			return nil, err
+		}
+	}
 	return n, fillVolume(n.volume(), m.files)
 }
 

@@ -6,44 +6,46 @@ import (
 	"github.com/paperclip-nas/paperclip/internal/domain/nas"
 )
 
-// face is whose protocols a virtual NAS speaks.
-type face string
+// maker is whose protocols a virtual NAS speaks.
+type maker string
 
 const (
-	native   face = "paperclip"
-	synology face = "synology"
-	qnap     face = "qnap"
+	native   maker = "paperclip"
+	synology maker = "synology"
+	qnap     maker = "qnap"
 )
 
 // model is one kind of virtual NAS.
 type model struct {
-	face     face
+	maker    maker
 	identity nas.Identity
 	version  string // as the vendor writes it
 	build    string
 	update   string
-	files    int // on its volume
+	cloudKey string // on the label of newer QNAP
+	files    int    // on its volume
 	settings nas.Settings
 }
 
 // models are the rack: one with our own device code in front, one that looks
-// like a Synology and one that looks like a QNAP. All have the same engine and
+// like a Synology and one that looks like a QNAP. All have the same kind of
 // settings behind.
 func models() []model {
 	return []model{
 		{
-			face: native, files: 1200,
+			maker: native, files: 1200,
 			identity: nas.Identity{Name: "cellar", Vendor: "Paperclip", Model: "Linux NAS", MACs: []string{"02:50:43:4c:00:0b"}},
 			settings: household("192.168.1.20/24"),
 		},
 		{
-			face: synology, files: 60, version: "7.2", build: "64570", update: "3",
+			maker: synology, files: 60, version: "7.2", build: "64570", update: "3",
 			identity: nas.Identity{Name: "attic", Vendor: "Synology", Model: "DS920+", Serial: "2040LAB000001", MACs: []string{"00:11:32:4c:00:0c"}, OS: "DSM"},
 			settings: household("192.168.1.21/24"),
 		},
 		{
-			face: qnap, files: 60, version: "5.1.9", build: "20250101",
+			maker: qnap, files: 60, version: "5.1.9", build: "20250101",
 			identity: nas.Identity{Name: "studio", Vendor: "QNAP", Model: "TS-453D", Serial: "Q20LAB00002", MACs: []string{"24:5e:be:4c:00:0d"}, OS: "QTS"},
+			cloudKey: "Q7K3M-X2P9",
 			settings: household("192.168.1.22/24"),
 		},
 	}

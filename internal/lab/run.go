@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/netip"
 	"path/filepath"
-	"strconv"
 	"sync"
 	"time"
 
@@ -19,20 +18,15 @@ import (
 	"github.com/paperclip-nas/paperclip/internal/domain/nas"
 	"github.com/paperclip-nas/paperclip/internal/protocol/announce"
 	"github.com/paperclip-nas/paperclip/internal/protocol/corewire"
-	"github.com/paperclip-nas/paperclip/internal/protocol/findhost"
 	"github.com/paperclip-nas/paperclip/internal/x/opfs"
 )
 
 // start starts the NAS behind its face. What it starts ends with ctx.
 func (n *NAS) start(ctx context.Context, ended *sync.WaitGroup) error {
-	switch n.model.face {
-	case synology:
-		return n.startSynology(ctx, ended)
-	case qnap:
-		return n.startQNAP(ctx, ended)
-	default:
-		return n.startNative(ctx, ended)
+	if n.box != nil {
+		return n.startBox(ctx, ended)
 	}
+	return n.startNative(ctx, ended)
 }
 
 // startNative runs core and front as paperclipd does, with a pipe for the
@@ -134,67 +128,4 @@ func (a loopbackAnnouncer) Set(_ context.Context, all []front.Announcement) erro
 		a.port.tellOnce.Do(func() { close(a.port.told) })
 	}
 	return err
-}
-
-// startQNAP announces as QTS does. Its other protocols are not there yet.
-func (n *NAS) startQNAP(ctx context.Context, ended *sync.WaitGroup) error {
-	p, err := n.listenMDNS(ctx, ended)
-	if err != nil {
-		return err
-	}
-	id := n.model.identity
-	return p.Unicast.Set(announce.QNAP(n.Name(), announce.Vendor{
-		Vendor: id.Vendor, Model: id.Model, Serial: id.Serial, Version: n.model.version, Build: n.model.build,
-		MACs: id.MACs, HTTPPort: 8080, HTTPSPort: 443,
-	}, n.addr))
-}
-
-// startSynology answers findhost as DSM does, to the port that asked. Its other
-// protocols are not there yet.
-func (n *NAS) startSynology(ctx context.Context, ended *sync.WaitGroup) error {
-	conn, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(n.addr, 0)))
-	if err != nil {
-		return err
-	}
-	n.findhost = conn.LocalAddr().(*net.UDPAddr).AddrPort()
-	context.AfterFunc(ctx, func() { _ = conn.Close() })
-	ended.Go(func() {
-		buffer := make([]byte, 2048)
-		for {
-			size, from, err := conn.ReadFromUDPAddrPort(buffer)
-			if errors.Is(err, net.ErrClosed) {
-				return
-			}
-			if err != nil {
-				continue
-			}
-			if p, err := findhost.Parse(buffer[:size]); err != nil || !p.IsQuery() {
-				continue
-			}
-			if reply, err := n.findhostReply(from.Addr().Unmap()).Packet().Append(nil); err == nil {
-				_, _ = conn.WriteToUDPAddrPort(reply, from)
-			}
-		}
-	})
-	return nil
-}
-
-// findhostReply is what a DSM 7.2 says, by vendors/synology.md §1.5.
-func (n *NAS) findhostReply(querier netip.Addr) findhost.Reply {
-	id, ready, static := n.model.identity, uint32(nas.Ready), false
-	return findhost.Reply{
-		Type: findhost.TypeResponse, Status: &ready, Name: id.Name, Model: id.Model,
-		Platform: "synology_geminilake_920+", OSName: id.OS, Version: n.model.version,
-		Build: number(n.model.build), Update: number(n.model.update), Serial: id.Serial,
-		Address: n.addr, Netmask: netip.AddrFrom4([4]byte{255, 0, 0, 0}), Querier: querier, DHCP: &static,
-		MAC: id.MACs[0], FirstMAC: id.MACs[0], HTTPPort: 5000, HTTPSPort: 5001,
-	}
-}
-
-func number(s string) uint32 {
-	n, err := strconv.ParseUint(s, 10, 32)
-	if err != nil {
-		return 0
-	}
-	return uint32(n)
 }

@@ -7,12 +7,14 @@ import (
 	"fmt"
 	"net/netip"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/spf13/pflag"
 
 	"github.com/paperclip-nas/paperclip/internal/domain/catalog"
 	"github.com/paperclip-nas/paperclip/internal/lab"
+	"github.com/paperclip-nas/paperclip/internal/lab/face"
 	"github.com/paperclip-nas/paperclip/internal/owner/discover"
 	"github.com/paperclip-nas/paperclip/internal/owner/driver/native"
 	"github.com/paperclip-nas/paperclip/internal/owner/keys"
@@ -36,12 +38,22 @@ type labFlags struct {
 	on    bool
 	dir   string
 	speed int
+	wrong string
 }
 
 func (f *labFlags) add(fs *pflag.FlagSet) {
 	fs.BoolVar(&f.on, "lab", false, "use a rack of virtual NAS on this computer; TARGET names one of them")
 	fs.StringVar(&f.dir, "lab-dir", "", "the folder in which the rack is kept")
+	fs.StringVar(&f.wrong, "scenario", "", "with --lab: what is wrong with the rack's Synology and QNAP: "+strings.Join(faults(), ", "))
 	fs.IntVar(&f.speed, "speed", 0, "how much faster than real time the rack's buttons and beeps are")
+}
+
+func faults() []string {
+	var out []string
+	for _, f := range face.Faults() {
+		out = append(out, string(f))
+	}
+	return out
 }
 
 // command is how a rescue is begun with these flags, for whoever goes on later.
@@ -50,12 +62,18 @@ func (f labFlags) command() string {
 	if f.dir != "" {
 		c += fmt.Sprintf(" --lab-dir %q", f.dir)
 	}
+	if f.wrong != "" {
+		c += fmt.Sprintf(" --scenario %q", f.wrong)
+	}
 	return c
 }
 
 // open opens the network. speed is used where the flag gives none; 0 is the
 // lab's own.
 func (a *app) open(ctx context.Context, f labFlags, speed int) (*lan, error) {
+	if !f.on && f.wrong != "" {
+		return nil, catalog.New("usage", "--scenario goes with --lab.")
+	}
 	if !f.on {
 		home, err := a.home()
 		if err != nil {
@@ -64,11 +82,18 @@ func (a *app) open(ctx context.Context, f labFlags, speed int) (*lan, error) {
 		k, err := a.openKeys(home)
 		return &lan{home: home, keys: k, app: a}, err
 	}
+	wrong, err := face.ParseScenario(f.wrong)
+	if err != nil {
+		return nil, catalog.New("usage", "--scenario: "+err.Error()+".")
+	}
 	if f.speed < 0 || f.speed > 100 {
 		return nil, catalog.New("usage", "--speed is from 1 to 100.")
 	}
 	o := a.env.Lab
 	o.Dir, o.Speed = a.labHome(f.dir), f.speed
+	if wrong != nil {
+		o.Scenario = wrong
+	}
 	if o.Speed == 0 {
 		o.Speed = speed
 	}

@@ -35,7 +35,9 @@ func (l *lan) sources(via []string, targets []netip.Prefix, leases *discover.Lea
 	}
 	if l.rack != nil {
 		add(discover.NewFindhost(l.rack.Findhost()...), "findhost")
+		add(discover.NewQfinder(l.rack.Qfinder()...), "qfinder")
 		add(discover.NewMDNS(l.rack.MDNS()...), "mdns", "native")
+		add(discover.NewSSDP(l.rack.SSDP()...), "ssdp")
 		return out
 	}
 	few := addresses(targets)

@@ -1,9 +1,14 @@
 package dsm
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"html"
+	"io"
 	"net/http"
+	"net/netip"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -89,4 +94,42 @@ func (w *web) resetPage(rw http.ResponseWriter, r *http.Request) {
 func page(rw http.ResponseWriter, title, body string) {
 	rw.Header().Set("Content-Type", "text/html; charset=utf-8")
 	fmt.Fprintf(rw, "<!DOCTYPE html><html><head><title>%s</title></head><body>%s</body></html>", html.EscapeString(title), body)
+}
+
+// FillResetPage is a person's browser: it opens the box's page, sees the form and
+// submits it.
+func FillResetPage(ctx context.Context, b *face.Box, account string, password access.Secret) error {
+	base := "http://" + netip.AddrPortFrom(b.Place(), b.Ports().HTTP).String()
+	seen, err := http.NewRequestWithContext(ctx, http.MethodGet, base+"/", nil)
+	if err != nil {
+		return err
+	}
+	answer, err := http.DefaultClient.Do(seen)
+	if err != nil {
+		return err
+	}
+	text, err := io.ReadAll(io.LimitReader(answer.Body, 1<<16))
+	if err := errors.Join(err, answer.Body.Close()); err != nil {
+		return err
+	}
+	if !strings.Contains(string(text), ResetPage) {
+		return errors.New("the NAS shows no page on which a password can be set")
+	}
+	form := url.Values{"account": {account}, "password": {password.Reveal()}}
+	sent, err := http.NewRequestWithContext(ctx, http.MethodPost, base+ResetPage, strings.NewReader(form.Encode()))
+	if err != nil {
+		return err
+	}
+	sent.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	answer, err = http.DefaultClient.Do(sent)
+	if err != nil {
+		return err
+	}
+	if err := answer.Body.Close(); err != nil {
+		return err
+	}
+	if answer.StatusCode != http.StatusOK {
+		return fmt.Errorf("the page refused: %s", answer.Status)
+	}
+	return nil
 }
