@@ -60,6 +60,8 @@ func Effects(m Mode, s Scope) []nas.Effect {
 	network := []nas.Effect{nas.E3, nas.E4, nas.E5, nas.E6, nas.E7}
 	everything := slices.Concat([]nas.Effect{nas.E1, nas.E2}, network, []nas.Effect{nas.E8, nas.E9, nas.E10, nas.E11, nas.E12})
 	switch {
+	case m == Account:
+		return []nas.Effect{nas.E1}
 	case m == Hard: // D5: all of Mode 1, and what makes it a new NAS
 		return append(everything, nas.H1, nas.H2, nas.H3)
 	case s == All:
@@ -72,7 +74,9 @@ func Effects(m Mode, s Scope) []nas.Effect {
 }
 
 // SetsPassword reports whether a reset of this kind needs a new password.
-func SetsPassword(m Mode, s Scope) bool { return slices.Contains(Effects(m, s), nas.E1) }
+func SetsPassword(m Mode, s Scope) bool {
+	return slices.Contains(Effects(m, s), nas.E1) && (m != Account || s == SetPassword)
+}
 
 // Step is one change of one setting by one adapter, worked out before
 // acceptance and safe to repeat. Data is the adapter's own: the old value,

@@ -231,7 +231,10 @@ func (a adapter) Prepare(_ context.Context, q setting.Request) ([]reset.Step, er
 	}
 	next := stored.clone()
 	next.Settings = q.Wizard.Apply(a.effect, stored.Settings, q.Administrator)
-	if a.effect == nas.E1 {
+	if q.Mode == reset.Account {
+		next.Settings = reset.ApplyAccount(q.Scope, stored.Settings, q.Administrator)
+	}
+	if a.effect == nas.E1 && reset.SetsPassword(q.Mode, q.Scope) {
 		if q.Password.Empty() {
 			return nil, errors.New("a new password is needed")
 		}

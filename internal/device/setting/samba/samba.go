@@ -134,6 +134,9 @@ type change struct {
 // Where there is one that cannot be changed, it is an error: the old password
 // would go on opening the shares.
 func (a *Adapter) Prepare(ctx context.Context, r setting.Request) ([]reset.Step, error) {
+	if r.Mode == reset.Account && r.Scope != reset.SetPassword {
+		return a.prepareSwitch(ctx, r)
+	}
 	if !reset.SetsPassword(r.Mode, r.Scope) {
 		return nil, nil
 	}

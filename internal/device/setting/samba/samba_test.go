@@ -54,12 +54,19 @@ const database = "anna:1000:XXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXX:5C54B3EE4C8287D5A79
 	"cara:1002:NO PASSWORDXXXXXXXXXXXXXXXXXXXXX:NO PASSWORDXXXXXXXXXXXXXXXXXXXXX:[NU         ]:LCT-00000000:\n"
 
 func TestContract(t *testing.T) {
+	on := setting.Request{Mode: reset.Account, Scope: reset.SwitchOn, Administrator: "anna"}
+	for name, r := range map[string]setting.Request{"password": request("anna"), "switched on": on} {
+		t.Run(name, func(t *testing.T) { contract(t, r) })
+	}
+}
+
+func contract(t *testing.T, r setting.Request) {
 	settingtest.Run(t, func(t testing.TB) settingtest.System {
 		cfg, path := fake(t, strings.Replace(database, "DUX ", "UXD ", 1)) // as the stand-in writes flags
 		cfg.Ordinary = ordinary("ben", "cara")
 		return settingtest.System{
 			Adapter: samba.New(cfg),
-			Request: request("anna"),
+			Request: r,
 			Idle:    setting.Request{Mode: reset.Soft, Scope: reset.Network},
 			Stored:  stored(path),
 			Meddle: func(t testing.TB) {

@@ -52,6 +52,29 @@ func (v value) renewed(hash string, today int64) value {
 	return v
 }
 
+// off is v with the account switched off: the hash is kept behind a "!", as
+// usermod -L does, so that no password fits. An expiry day that is long past
+// keeps keys and other proofs out too; root has none, as its scheduled jobs
+// would stop.
+func (v value) off(root bool) value {
+	if !strings.HasPrefix(v.Hash, "!") {
+		v.Hash = "!" + v.Hash
+	}
+	if !root {
+		v.Expires = "1"
+	}
+	return v
+}
+
+// on takes that back; ok is false where there is no password behind it.
+func (v value) on(today int64) (_ value, ok bool) {
+	v.Hash = strings.TrimLeft(v.Hash, "!")
+	if v.expired(today) {
+		v.Expires = ""
+	}
+	return v, v.usable(today)
+}
+
 func (v value) expired(today int64) bool {
 	day, err := strconv.ParseInt(v.Expires, 10, 64)
 	return err == nil && day >= 0 && today >= day

@@ -111,8 +111,12 @@ type change struct {
 	To   value  `json:"to"`
 }
 
-// Prepare hashes the new password for the chosen administrator.
+// Prepare hashes the new password for the chosen administrator, or switches that
+// account off or on.
 func (a *Adapter) Prepare(_ context.Context, r setting.Request) ([]reset.Step, error) {
+	if r.Mode == reset.Account && r.Scope != reset.SetPassword {
+		return a.prepareSwitch(r)
+	}
 	if !reset.SetsPassword(r.Mode, r.Scope) {
 		return nil, nil
 	}

@@ -113,15 +113,22 @@ func (s *system) change(t testing.TB, user, password string) {
 }
 
 func TestContract(t *testing.T) {
+	off := setting.Request{Mode: reset.Account, Scope: reset.SwitchOff, Administrator: "anna"}
+	for name, r := range map[string]setting.Request{"password": request("anna", newPassword), "switched off": off} {
+		t.Run(name, func(t *testing.T) { contract(t, r) })
+	}
+}
+
+func contract(t *testing.T, r setting.Request) {
 	settingtest.Run(t, func(t testing.TB) settingtest.System {
 		s := newSystem(t, usual(t))
 		return settingtest.System{
 			Adapter: s.adapter(nil),
-			Request: request("anna", newPassword),
+			Request: r,
 			Idle:    setting.Request{Mode: reset.Soft, Scope: reset.Network},
 			Stored:  func(t testing.TB) []byte { return []byte(s.shadow(t)) },
 			Meddle: func(t testing.TB) {
-				changed := strings.Replace(s.shadow(t), "anna:$6$", "anna:$6$theirs", 1)
+				changed := strings.NewReplacer("anna:$6$", "anna:$6$theirs", "anna:!$6$", "anna:!$6$theirs").Replace(s.shadow(t))
 				if err := os.WriteFile(s.etc("shadow"), []byte(changed), 0o640); err != nil {
 					t.Fatal(err)
 				}
@@ -130,6 +137,61 @@ func TestContract(t *testing.T) {
 			Change:  func(t testing.TB, n int) { s.set(t, "ben", fmt.Sprintf("!$6$x$theirs%d", n)) },
 		}
 	})
+}
+
+// R4: what is switched off opens with nothing, and on again with what it had.
+func TestSwitchOffAndOn(t *testing.T) {
+	s := newSystem(t, usual(t))
+	a := s.adapter(nil)
+	carry := func(scope reset.Scope, user string) (int, error) {
+		steps, err := a.Prepare(t.Context(), setting.Request{Mode: reset.Account, Scope: scope, Administrator: user})
+		for _, step := range steps {
+			if err := errors.Join(a.Persist(t.Context(), step), a.Verify(t.Context(), step)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return len(steps), err
+	}
+	opens := func() bool {
+		ok, err := a.Check(t.Context(), "anna", access.NewSecret("hunter2"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return ok
+	}
+	before := s.shadow(t)
+	mark, err := a.Mark(t.Context(), "anna")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n, err := carry(reset.SwitchOff, "anna"); n != 1 || err != nil || opens() {
+		t.Errorf("off: %d steps, %v, opens %v", n, err, opens())
+	}
+	if l := s.line(t, "anna"); l[1][0] != '!' || l[7] != "1" {
+		t.Errorf("keys still open it: %v", l)
+	}
+	if n, err := carry(reset.SwitchOff, "anna"); n != 0 || err != nil {
+		t.Errorf("off twice: %d steps, %v", n, err)
+	}
+	if n, err := carry(reset.SwitchOn, "anna"); n != 1 || err != nil || !opens() || s.shadow(t) != before {
+		t.Errorf("on: %d steps, %v", n, err)
+	}
+	if again, err := a.Mark(t.Context(), "anna"); err != nil || again != mark {
+		t.Errorf("the same password has another mark: %v", err)
+	}
+	s.change(t, "anna", newPassword)
+	if again, err := a.Mark(t.Context(), "anna"); err != nil || again == mark {
+		t.Errorf("another password has the same mark: %v", err)
+	}
+	if _, err := carry(reset.SwitchOn, "cara"); !errors.Is(err, setting.ErrPermanent) {
+		t.Errorf("an account without a password is switched on: %v", err)
+	}
+	if _, err := carry(reset.SwitchOff, "ben"); !errors.Is(err, setting.ErrPermanent) {
+		t.Errorf("somebody who is no administrator: %v", err)
+	}
+	if n, err := carry(reset.SwitchOff, "root"); n != 1 || err != nil || s.line(t, "root")[7] != "" {
+		t.Errorf("root: %d steps, %v, %v: an expired root has no scheduled jobs", n, err, s.line(t, "root"))
+	}
 }
 
 // set replaces a hash, as another program does.
