@@ -86,16 +86,17 @@ type Config struct {
 
 // Core is the deciding half of a device.
 type Core struct {
-	cfg      Config
-	identity ed25519.PrivateKey
-	journal  *journal.Journal
-	attempts attempts
-	codes    *codes
-	owners   *owners
-	setUp    *setUp // Run's goroutine only, once it runs
-	requests *requests
-	notices  *notices
-	signIns  throttle
+	cfg       Config
+	identity  ed25519.PrivateKey
+	journal   *journal.Journal
+	attempts  attempts
+	codes     *codes
+	owners    *owners
+	setUp     *setUp // Run's goroutine only, once it runs
+	requests  *requests
+	notices   *notices
+	witnesses *witnesses
+	signIns   throttle
 
 	calls   chan func()
 	started chan struct{} // closed when Run has finished an open journal
@@ -168,12 +169,16 @@ func New(cfg Config) (*Core, error) {
 	if err != nil {
 		return nil, err
 	}
+	signedIn, err := loadWitnesses(cfg.FS, cfg.Dir)
+	if err != nil {
+		return nil, err
+	}
 	told, err := loadNotices(cfg.FS, cfg.Dir)
 	if err != nil {
 		return nil, err
 	}
 	c := &Core{
-		owners: owners, conversations: map[string]*conversation{}, setUp: left, requests: waiting, notices: told, mail: make(chan catalog.Notice, mailQueue),
+		owners: owners, conversations: map[string]*conversation{}, setUp: left, requests: waiting, notices: told, witnesses: signedIn, mail: make(chan catalog.Notice, mailQueue),
 		cfg: cfg, identity: id, journal: j, attempts: a, codes: given, signIns: newThrottle(cfg.Clock),
 		calls: make(chan func()), started: make(chan struct{}), done: make(chan struct{}),
 		claim: access.NewClaim(cfg.Rules), visits: map[string]*visit{}, watchers: map[chan corewire.State]bool{},

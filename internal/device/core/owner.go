@@ -74,6 +74,8 @@ func ownerMethods() map[deviceapi.OwnerMethod]ownerMethod {
 		deviceapi.OwnerProgress: {narrow: true, do: decoded((*Core).ownerProgress)},
 		deviceapi.OwnerRequests: {do: decoded((*Core).ownerRequests)},
 		deviceapi.OwnerRefuse:   {do: decoded((*Core).ownerRefuse)},
+		deviceapi.OwnerAccounts: {do: decoded((*Core).ownerAccounts)},
+		deviceapi.OwnerAccount:  {do: decoded((*Core).ownerAccount)},
 	}
 }
 

@@ -82,14 +82,24 @@ func (c *Core) ownerList() OwnerList {
 // again changes nothing. As every session of an administrator ends with the
 // password of before, so do the keys that were enrolled for it before.
 func (o *owners) enrol(r *journal.Record) error {
-	if len(r.OwnerKey) != ed25519.PublicKeySize || r.State != journal.Committed {
+	anew := reset.SetsPassword(r.Mode, r.Scope)
+	switch {
+	case r.State != journal.Committed:
 		return nil
+	case len(r.OwnerKey) != ed25519.PublicKeySize && !anew:
+		return nil
+	case len(r.OwnerKey) != ed25519.PublicKeySize: // set by root, or by another administrator
+		list := slices.DeleteFunc(slices.Clone(o.kept), func(have Owner) bool { return have.Account == r.Administrator })
+		if len(list) == len(o.kept) {
+			return nil
+		}
+		return o.keep("owners.enrol", list)
 	}
 	next := Owner{
 		ID: identity.KeyID(r.OwnerKey), PublicKey: r.OwnerKey, Label: r.OwnerLabel,
 		Transaction: r.ID, EnrolledAt: r.AcceptedAt.UTC().Truncate(time.Second),
 	}
-	if reset.SetsPassword(r.Mode, r.Scope) {
+	if anew {
 		next.Account = r.Administrator
 	}
 	list := slices.DeleteFunc(slices.Clone(o.kept), func(have Owner) bool {

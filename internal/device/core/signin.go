@@ -91,6 +91,7 @@ func (c *Core) signIn(ctx context.Context, q corewire.SignInRequest) (deviceapi.
 	if c.cfg.Accounts == nil {
 		return deviceapi.SignInReply{}, catalog.New("not_yet", "signing in on this system")
 	}
+	mark := c.mark(ctx, q.User) // before: one that is changed meanwhile is not taken for the one that was checked
 	ok, err := c.cfg.Accounts.Check(ctx, q.User, q.Password)
 	if err != nil {
 		return deviceapi.SignInReply{}, err
@@ -102,8 +103,12 @@ func (c *Core) signIn(ctx context.Context, q corewire.SignInRequest) (deviceapi.
 	if err != nil {
 		return deviceapi.SignInReply{}, err
 	}
+	if !administrator {
+		mark = ""
+	}
 	return deviceapi.SignInReply{User: q.User, Administrator: administrator}, c.do(ctx, func() error {
 		c.signIns.succeed(source)
+		c.witnessed(q.User, mark)
 		return nil
 	})
 }

@@ -109,7 +109,11 @@ func (c *Core) concluded(record *journal.Record) {
 	event := access.Undone
 	if record.State == journal.Committed {
 		event = access.Committed
-		c.tell("notice_reset")
+		if record.Mode == reset.Account {
+			c.tell("notice_account")
+		} else {
+			c.tell("notice_reset")
+		}
 	}
 	if i := c.requests.index(record.Claim); i >= 0 && c.requests.kept.Requests[i].State == access.RequestCarried {
 		c.requestEvent(record.Claim, event)
@@ -117,7 +121,7 @@ func (c *Core) concluded(record *journal.Record) {
 }
 
 func (c *Core) cutSessions(record *journal.Record) {
-	if c.cfg.Sessions == nil || !reset.SetsPassword(record.Mode, record.Scope) {
+	if c.cfg.Sessions == nil || !endsSessions(record.Mode, record.Scope) {
 		return
 	}
 	if err := c.cfg.Sessions.End(c.ctx, record.Administrator); err != nil {

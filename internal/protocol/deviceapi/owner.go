@@ -109,6 +109,8 @@ const (
 	OwnerWithdraw       OwnerMethod = "withdraw" // ends it
 	OwnerRequests       OwnerMethod = "requests" // what waits, for an administrator
 	OwnerRefuse         OwnerMethod = "refuse"   // an administrator's no
+	OwnerAccounts       OwnerMethod = "accounts" // the administrators
+	OwnerAccount        OwnerMethod = "account"  // changes one of them
 )
 
 // Ways to prove who one is.
