@@ -37,7 +37,7 @@ type conversation struct {
 	channel *sealed.Responder
 	source  netip.Addr
 	begun   time.Duration
-	busy    bool
+	calls   turn // one sealed call at a time
 
 	// Below: only the call under way.
 	caller *caller // nil until it was proved
@@ -109,7 +109,7 @@ func (c *Core) ownerSession(q corewire.OwnerSessionRequest) (deviceapi.OwnerSess
 	c.forgetConversations()
 	c.conversations[id] = &conversation{
 		id: id, binding: binding, channel: sealed.NewResponder(channel),
-		source: q.Source, begun: c.cfg.Clock.Monotonic(),
+		calls: newTurn(), source: q.Source, begun: c.cfg.Clock.Monotonic(),
 	}
 	return deviceapi.OwnerSessionReply{
 		Session: id, Share: binding.DeviceShare, Signature: ed25519.Sign(c.identity, binding.Statement()),
@@ -121,14 +121,14 @@ func (c *Core) ownerSession(q corewire.OwnerSessionRequest) (deviceapi.OwnerSess
 func (c *Core) forgetConversations() {
 	now := c.cfg.Clock.Monotonic()
 	for id, t := range c.conversations {
-		if now-t.begun > conversationLife && !t.busy {
+		if now-t.begun > conversationLife && !t.calls.taken() {
 			delete(c.conversations, id)
 		}
 	}
 	for len(c.conversations) >= conversationsKept {
 		var first *conversation
 		for _, t := range c.conversations {
-			if !t.busy && (first == nil || older(t, first)) {
+			if !t.calls.taken() && (first == nil || older(t, first)) {
 				first = t
 			}
 		}
@@ -154,20 +154,20 @@ func (c *Core) ownerSealed(ctx context.Context, q corewire.OwnerSealedRequest) (
 		if t == nil || c.cfg.Clock.Monotonic()-t.begun > conversationLife {
 			return catalog.New("no_such_session")
 		}
-		if t.busy {
-			return catalog.New("busy")
-		}
-		t.busy = true
 		return nil
 	})
 	if err != nil {
 		return deviceapi.SealedReply{}, err
 	}
+	if err := t.calls.take(ctx); err != nil {
+		return deviceapi.SealedReply{}, err
+	}
+	defer t.calls.give()
 	box, err := t.channel.Answer(q.Body.Box, func(message []byte) []byte { return c.ownerAnswer(ctx, t, message) })
 	if err != nil {
 		err = catalog.New("bad_message", "it is not sealed for this conversation, or came out of order").Because(err)
 	}
-	return deviceapi.SealedReply{Box: box}, errors.Join(err, c.do(c.ctx, func() error { t.busy = false; return nil }))
+	return deviceapi.SealedReply{Box: box}, err
 }
 
 func (c *Core) ownerAnswer(ctx context.Context, t *conversation, message []byte) []byte {

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/subtle"
-	"errors"
 	"time"
 
 	"github.com/paperclip-nas/paperclip/internal/domain/access"
@@ -21,12 +20,31 @@ type visit struct {
 	binding deviceapi.Binding
 	pake    *spake2.B         // between share and confirmation
 	channel *sealed.Responder // once presence is proved
-	busy    bool              // a sealed call is being worked on
+	calls   turn              // one sealed call at a time
 
 	// The confirmation that proved presence and what was answered, so that an
 	// assistant that lost the answer can ask again.
 	proof, answer []byte
 }
+
+// turn lets one call at a time through. Who comes meanwhile waits: an assistant
+// whose first try took too long sends the same box again, and gets its answer.
+type turn chan struct{}
+
+func newTurn() turn { return make(turn, 1) }
+
+func (t turn) take(ctx context.Context) error {
+	select {
+	case t <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return catalog.New("busy").Because(ctx.Err())
+	}
+}
+
+func (t turn) give() { <-t }
+
+func (t turn) taken() bool { return len(t) > 0 }
 
 // refuse turns a refusal of the claim into its problem.
 func refuse(r access.Refusal) error {
@@ -48,7 +66,7 @@ func (c *Core) claimSession(q corewire.ClaimSessionRequest) (deviceapi.SessionRe
 	if err := refuse(c.claim.Enter(now, id, q.Source.WithZone("").String())); err != nil {
 		return deviceapi.SessionReply{}, err
 	}
-	c.visits[id] = &visit{id: id, binding: deviceapi.Binding{
+	c.visits[id] = &visit{id: id, calls: newTurn(), binding: deviceapi.Binding{
 		Identity: c.publicKey(), LeafSPKI: q.LeafSPKI, Claim: c.claimID, Session: id,
 	}}
 	c.forgetVisits()
@@ -156,19 +174,18 @@ func (c *Core) claimSealed(ctx context.Context, q corewire.ClaimSealedRequest) (
 		if err := refuse(c.claim.Holds(c.cfg.Clock.Monotonic(), v.id)); err != nil {
 			return err
 		}
-		if v.busy {
-			return catalog.New("busy")
-		}
-		v.busy = true
 		return nil
 	})
 	if err != nil {
 		return deviceapi.SealedReply{}, err
 	}
+	if err := v.calls.take(ctx); err != nil {
+		return deviceapi.SealedReply{}, err
+	}
+	defer v.calls.give()
 	box, err := v.channel.Answer(q.Body.Box, func(message []byte) []byte { return c.answer(ctx, v, message) })
 	if err != nil {
 		err = catalog.New("bad_message", "it is not sealed for this session, or came out of order").Because(err)
 	}
-	// Not with ctx: a front that went away must not leave the session busy.
-	return deviceapi.SealedReply{Box: box}, errors.Join(err, c.do(c.ctx, func() error { v.busy = false; return nil }))
+	return deviceapi.SealedReply{Box: box}, err
 }

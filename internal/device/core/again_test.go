@@ -1,0 +1,75 @@
+package core_test
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/paperclip-nas/paperclip/internal/device/setting"
+	"github.com/paperclip-nas/paperclip/internal/domain/access"
+	"github.com/paperclip-nas/paperclip/internal/domain/reset"
+	"github.com/paperclip-nas/paperclip/internal/protocol/corewire"
+	"github.com/paperclip-nas/paperclip/internal/protocol/deviceapi"
+)
+
+// On a slow NAS an assistant gives up waiting and sends the same box again while
+// core is still at it: it gets the answer, and the plan is carried out once.
+func TestTheSameBoxAgainWhileCoreIsAtIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		late := false
+		d := start(t, func(all []setting.Adapter) []setting.Adapter {
+			all[0] = slow{all[0], &late}
+			return all
+		})
+		a := d.present()
+		q := deviceapi.PlanCall{Mode: reset.Soft, Scope: reset.Credentials, Administrator: "anna"}
+		var plan deviceapi.PlanReply
+		if err := a.call(deviceapi.KindPlan, q, &plan); err != nil {
+			t.Fatal(err)
+		}
+		message, err := deviceapi.EncodeCall(deviceapi.KindCommit, deviceapi.CommitCall{PlanHash: plan.Hash, Administrator: "anna", NewPassword: access.NewSecret(newPassword)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		box, err := a.channel.Seal(message)
+		if err != nil {
+			t.Fatal(err)
+		}
+		send := func() (deviceapi.SealedReply, error) {
+			return d.front.ClaimSealed(context.Background(), corewire.ClaimSealedRequest{Source: d.source, Body: deviceapi.SealedRequest{Session: a.session, Box: box}})
+		}
+		late = true
+		go func() { _, _ = send() }() // whoever sent it has gone
+		synctest.Wait()
+		out, err := send()
+		if err != nil {
+			t.Fatal(err)
+		}
+		plain, err := a.channel.Open(out.Box)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var accepted deviceapi.CommitReply
+		if err := deviceapi.ParseReply(plain, &accepted); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second) // fake time: lets the transaction go on
+		if list, err := d.core.Receipts(); err != nil || len(list.Receipts) != 1 || !d.accepts("anna", newPassword) {
+			t.Errorf("after the same box twice: receipts %+v (%v), want one and the new password", list, err)
+		}
+	})
+}
+
+// slow takes half a minute to be read.
+type slow struct {
+	setting.Adapter
+	late *bool
+}
+
+func (s slow) Detect(ctx context.Context) (reset.Found, error) {
+	if *s.late {
+		time.Sleep(30 * time.Second) // fake time
+	}
+	return s.Adapter.Detect(ctx)
+}
