@@ -48,6 +48,8 @@ type Options struct {
 	// Drop is an effect whose adapter loses its writes and says that all went
 	// well: for tests that must notice.
 	Drop nas.Effect
+	// Only names the NAS to start; empty is all of the rack.
+	Only []string
 	// Scenario is what is wrong with the NAS behind other vendors' faces.
 	Scenario face.Scenario
 	// Log takes what the virtual devices log; nil is nowhere.
@@ -112,6 +114,9 @@ func start(ctx context.Context, o Options) (*Rack, error) {
 	ctx, stop := context.WithCancel(ctx)
 	r := &Rack{stop: stop, unlock: unlock}
 	for i, m := range models() {
+		if len(o.Only) > 0 && !slices.Contains(o.Only, m.identity.Name) {
+			continue
+		}
 		n, err := newNAS(o, m, i)
 		if err == nil {
 			err = n.start(ctx, &r.ended)

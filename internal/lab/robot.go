@@ -9,6 +9,7 @@ import (
 	"github.com/paperclip-nas/paperclip/internal/device/panel/memory"
 	"github.com/paperclip-nas/paperclip/internal/domain/access"
 	"github.com/paperclip-nas/paperclip/internal/domain/button"
+	"github.com/paperclip-nas/paperclip/internal/lab/face"
 	"github.com/paperclip-nas/paperclip/internal/owner/rescue"
 )
 
@@ -19,6 +20,7 @@ type Robot struct {
 	nas  *NAS
 	ear  *memory.Listener
 	tell func(rescue.Event)
+	slip time.Duration // how long it holds the first time, by mistake; 0: as told
 
 	// Password is the new password; where it is empty the robot makes one up.
 	Password access.Secret
@@ -26,8 +28,24 @@ type Robot struct {
 
 // Robot returns one for this NAS. tell is given the progress; it may be nil.
 func (n *NAS) Robot(tell func(rescue.Event)) *Robot {
-	return &Robot{nas: n, ear: n.panel.Listen(), tell: tell}
+	r := &Robot{nas: n, ear: n.panel.Listen(), tell: tell}
+	if n.box != nil {
+		switch sc := n.box.Scenario(); {
+		case sc.Has(face.ShortPress):
+			r.slip = shortSlip
+		case sc.Has(face.LongPress):
+			r.slip = longSlip
+		}
+	}
+	return r
 }
+
+// What a person does by mistake: letting go before any beep, and holding on past
+// the second beep of a QNAP.
+const (
+	shortSlip = 1500 * time.Millisecond
+	longSlip  = 12 * time.Second
+)
 
 var _ rescue.Person = (*Robot)(nil)
 
@@ -40,6 +58,10 @@ var errSilence = errors.New("the robot pressed and heard nothing")
 // Press holds the button until the beep, or for a short moment where none is
 // due.
 func (r *Robot) Press(ctx context.Context, p rescue.Press) error {
+	if hold := r.slip; hold > 0 {
+		r.slip = 0
+		return r.nas.panel.Press(ctx, hold)
+	}
 	if p.Beeps == 0 {
 		return r.nas.panel.Press(ctx, p.Hold)
 	}

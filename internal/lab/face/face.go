@@ -19,6 +19,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/paperclip-nas/paperclip/internal/device/panel"
@@ -96,8 +97,12 @@ type Box struct {
 	ready chan struct{} // closed when it first listens
 	once  sync.Once
 
+	opened atomic.Bool  // what this phase has is open
+	starts atomic.Int64 // phases begun
+
 	mu       sync.Mutex
 	phase    Phase
+	entered  chan struct{} // closed and replaced when a phase begins
 	memory   Memory
 	place    netip.Addr
 	ports    Ports
@@ -127,7 +132,7 @@ func New(cfg Config, v Vendor) (*Box, error) {
 	}
 	b := &Box{
 		cfg: cfg, vendor: v, rules: DefaultRules(), memory: m,
-		calls: make(chan func()), ready: make(chan struct{}),
+		calls: make(chan func()), ready: make(chan struct{}), entered: make(chan struct{}),
 		sessions: map[string]Session{}, failures: map[netip.Addr][]time.Duration{},
 	}
 	return b, b.prepare()
@@ -142,6 +147,26 @@ func (b *Box) Phase() (Phase, time.Duration) {
 	defer b.mu.Unlock()
 	return b.phase, b.cfg.Clock.Monotonic() - b.seen
 }
+
+// Wait returns once the box is in that phase and has opened what it has then.
+func (b *Box) Wait(ctx context.Context, p Phase) error {
+	for {
+		b.mu.Lock()
+		now, next := b.phase, b.entered
+		b.mu.Unlock()
+		if now == p && b.opened.Load() {
+			return nil
+		}
+		select {
+		case <-next:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// Starts is how often the box has begun a phase.
+func (b *Box) Starts() int64 { return b.starts.Load() }
 
 // Place is where the box is now.
 func (b *Box) Place() netip.Addr {

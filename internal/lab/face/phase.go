@@ -97,6 +97,7 @@ func (b *Box) step(at time.Duration) {
 
 // enter closes what listens and opens what this phase has.
 func (b *Box) enter(p Phase) {
+	b.opened.Store(false)
 	if b.open != nil {
 		b.open()
 		b.running.Wait()
@@ -116,6 +117,12 @@ func (b *Box) enter(p Phase) {
 			b.cfg.Log.Error("the box cannot listen", "error", err)
 		}
 	}
+	b.opened.Store(true)
+	b.starts.Add(1)
+	b.mu.Lock()
+	close(b.entered)
+	b.entered = make(chan struct{})
+	b.mu.Unlock()
 	b.once.Do(func() { close(b.ready) })
 }
 
