@@ -17,7 +17,6 @@ import (
 	"github.com/paperclip-nas/paperclip/internal/device/service"
 	"github.com/paperclip-nas/paperclip/internal/device/sessions"
 	"github.com/paperclip-nas/paperclip/internal/domain/access"
-	"github.com/paperclip-nas/paperclip/internal/x/clock"
 )
 
 func newCore(o *options) *cobra.Command {
@@ -53,7 +52,7 @@ func runCore(ctx context.Context, m *machine, o *options) (err error) {
 	cc.Rules = access.DefaultRules()
 	cc.Rules.Window = cfg.Claim.Window.Duration()
 	cc.Policy = cfg.Claim.Allows.Choice()
-	cc.Boot, cc.Notifier = clock.SystemBoot(), notice.System{FS: m.fs, Runner: m.runner}
+	cc.Notifier = notice.System{FS: m.fs, Runner: m.runner}
 	if m.root == "" && cfg.Network.ClaimNetwork {
 		network := m.claimNetwork(cfg)
 		if err := network.Clean(ctx); err != nil {

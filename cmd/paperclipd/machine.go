@@ -172,6 +172,7 @@ func (m *machine) name(cfg config.Config) string {
 func (m *machine) core(cfg config.Config) core.Config {
 	return core.Config{
 		Name: m.name(cfg), Dir: stateDir, FS: m.fs, Clock: m.clock, Rand: rand.Reader, Log: m.log, Adapters: m.adapters(cfg),
+		Boot: clock.SystemBoot(),
 	}
 }
 

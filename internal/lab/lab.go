@@ -24,6 +24,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/paperclip-nas/paperclip/internal/device/core"
 	"github.com/paperclip-nas/paperclip/internal/device/panel/memory"
@@ -52,6 +53,9 @@ type Options struct {
 	Only []string
 	// Scenario is what is wrong with the NAS behind other vendors' faces.
 	Scenario face.Scenario
+	// Trial is how long a restore has to be confirmed, in real time; 0 is five
+	// minutes.
+	Trial time.Duration
 	// Log takes what the virtual devices log; nil is nowhere.
 	Log *slog.Logger
 }
@@ -74,6 +78,8 @@ type NAS struct {
 	dir   string
 	addr  netip.Addr
 	clock clock.Clock
+	boot  clock.Boot
+	trial time.Duration
 	log   *slog.Logger
 
 	store    *store.Store
@@ -197,13 +203,16 @@ func (r *Rack) where(of func(answers) netip.AddrPort) []netip.AddrPort {
 func newNAS(o Options, m model, i int) (*NAS, error) {
 	n := &NAS{
 		model: m, dir: filepath.Join(o.Dir, m.identity.Name), addr: loopback(11 + i),
-		clock: clock.Faster(clock.System(), o.Speed), log: o.Log.With("nas", m.identity.Name),
+		clock: clock.Faster(clock.System(), o.Speed), log: o.Log.With("nas", m.identity.Name), trial: o.Trial,
 	}
 	if err := os.MkdirAll(n.dir, 0o700); err != nil {
 		return nil, err
 	}
 	fsys, file := opfs.OS(nil), filepath.Join(n.dir, "settings.json")
 	var err error
+	if n.boot, err = switchOn(n.dir); err != nil {
+		return nil, err
+	}
 	if n.store, err = store.Open(fsys, file); errors.Is(err, os.ErrNotExist) {
 		settings := m.settings.Clone()
 		settings.Name = m.identity.Name

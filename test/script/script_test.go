@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -27,6 +28,7 @@ const (
 	meddleAt    = "TEST_MEDDLE_AT"    // change one file of the volume
 	meddleWith  = "TEST_MEDDLE"       // byte, mode or name
 	drop        = "TEST_DROP"         // the effect whose writes get lost
+	trial       = "TEST_TRIAL"        // how long a restore has to be confirmed
 )
 
 func TestMain(m *testing.M) {
@@ -39,7 +41,7 @@ func paperclip() {
 	told := &watched{to: os.Stderr, cancel: cancel}
 	os.Exit(app.Main(ctx, app.Environment{
 		Args: os.Args[1:], Stdin: os.Stdin, Stdout: os.Stdout, Stderr: told, Getenv: os.Getenv,
-		Lab: lab.Options{Drop: nas.Effect(os.Getenv(drop))},
+		Lab: lab.Options{Drop: nas.Effect(os.Getenv(drop)), Trial: trialTime()},
 	}))
 }
 
@@ -166,4 +168,13 @@ func status(ts *testscript.TestScript, neg bool, args []string) {
 	if fmt.Sprint(got) != args[0] {
 		ts.Fatalf("paperclip %s: exit status %d, want %s", strings.Join(args[1:], " "), got, args[0])
 	}
+}
+
+// trialTime is what TEST_TRIAL says; 0 is the lab's own.
+func trialTime() time.Duration {
+	d, err := time.ParseDuration(os.Getenv(trial))
+	if err != nil {
+		return 0
+	}
+	return d
 }

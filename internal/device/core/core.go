@@ -79,6 +79,7 @@ type Config struct {
 	Sessions Sessions
 	Ports    func() nas.Ports
 	Rules    access.Rules
+	Trial    time.Duration       // how long a restore has to be confirmed; 0 is five minutes
 	Policy   access.ButtonPolicy // what a claim may do; empty is all
 	Boot     clock.Boot          // what waits are measured by; nil: only while this program runs
 	Notifier Notifier            // how people are told of a notice; nil: on the LAN alone
@@ -92,6 +93,7 @@ type Core struct {
 	attempts  attempts
 	codes     *codes
 	owners    *owners
+	recovery  *recovery
 	setUp     *setUp // Run's goroutine only, once it runs
 	requests  *requests
 	notices   *notices
@@ -113,6 +115,7 @@ type Core struct {
 	leaves        []leaf
 	conversations map[string]*conversation // with owners
 	current       *transaction
+	trial         *trial        // a restore that waits to be confirmed
 	lingerEnds    time.Duration // when a finished claim closes by itself
 	speaker       *speaker
 	network       *networkKeeper
@@ -177,8 +180,13 @@ func New(cfg Config) (*Core, error) {
 	if err != nil {
 		return nil, err
 	}
+	recovery, err := loadRecovery(cfg.FS, cfg.Dir)
+	if err != nil {
+		return nil, err
+	}
+	j.Boot = cfg.Boot
 	c := &Core{
-		owners: owners, conversations: map[string]*conversation{}, setUp: left, requests: waiting, notices: told, witnesses: signedIn, mail: make(chan catalog.Notice, mailQueue),
+		recovery: recovery, owners: owners, conversations: map[string]*conversation{}, setUp: left, requests: waiting, notices: told, witnesses: signedIn, mail: make(chan catalog.Notice, mailQueue),
 		cfg: cfg, identity: id, journal: j, attempts: a, codes: given, signIns: newThrottle(cfg.Clock),
 		calls: make(chan func()), started: make(chan struct{}), done: make(chan struct{}),
 		claim: access.NewClaim(cfg.Rules), visits: map[string]*visit{}, watchers: map[chan corewire.State]bool{},
@@ -205,7 +213,9 @@ func (c *Core) publicKey() ed25519.PublicKey { return c.identity.Public().(ed255
 // Recover is the boot unit's work: it finishes or undoes the files of a reset
 // that was interrupted, before any door opens. Activation is core's, later.
 func Recover(ctx context.Context, cfg Config) error {
-	return journalProblem(journal.New(cfg.FS, cfg.Dir).RecoverFiles(ctx, participants(cfg.Adapters)))
+	j := journal.New(cfg.FS, cfg.Dir)
+	j.Boot = cfg.Boot
+	return journalProblem(j.RecoverFiles(ctx, participants(cfg.Adapters)))
 }
 
 // Run owns the device until ctx is done. It finishes an open transaction first,
@@ -277,6 +287,9 @@ func (c *Core) nextDeadline() <-chan time.Time {
 	if c.lingerEnds > 0 {
 		sooner(c.lingerEnds - c.cfg.Clock.Monotonic())
 	}
+	if c.trial != nil {
+		sooner(c.trialLeft())
+	}
 	for _, next := range []func() (time.Duration, bool){c.nextRequest, c.nextBanner} {
 		if in, some := next(); some {
 			sooner(in)
@@ -307,6 +320,7 @@ func (c *Core) tick() {
 
 func (c *Core) passTime() {
 	c.tick()
+	c.passTrial()
 	now := c.cfg.Clock.Monotonic()
 	if c.claim.Lapsed(now) {
 		c.endClaim(access.Lapse, "the window is over")

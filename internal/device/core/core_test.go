@@ -60,7 +60,8 @@ type device struct {
 	network *fakeNetwork
 	source  netip.Addr
 	policy  access.ButtonPolicy
-	starts  int // of the system, for its waits
+	starts  int        // of the system, for its waits
+	up      clock.Boot // nil: each start of core is one of the system
 	told    *fakeNotifier
 	stop    func()
 }
@@ -196,11 +197,15 @@ func (d *device) config(change func([]setting.Adapter) []setting.Adapter) core.C
 	d.starts++
 	d.panel = memory.New(clk)
 	d.ear = d.panel.Listen()
+	up := clock.Boot(fakeBoot{fmt.Sprint("start ", d.starts), time.Now()})
+	if d.up != nil {
+		up = d.up
+	}
 	return core.Config{
 		Name: "cellar", Named: func() string { return d.store.Running().Settings.Name }, Model: "Linux NAS", Dir: filepath.Join(d.dir, "state"), FS: opfs.OS(nil), Clock: clk, Rand: rand.Reader,
 		Log:   slog.New(slog.NewTextHandler(d.log, nil)),
 		Panel: d.panel.Ports(), Profile: button.Paperclip(), Adapters: adapters, Accounts: d.store, Network: d.network, Policy: d.policy,
-		Boot: fakeBoot{fmt.Sprint("start ", d.starts), time.Now()}, Notifier: d.told,
+		Boot: up, Notifier: d.told,
 	}
 }
 

@@ -66,10 +66,14 @@ func (c *Core) RecordBaseline(ctx context.Context) error {
 // saved is what the adapters save, as a bundle.
 func (c *Core) saved(ctx context.Context, adapters []setting.Adapter, transaction string) (bundle.Bundle, error) {
 	sections, notHeld, err := bundle.Save(ctx, adapters)
-	return bundle.Bundle{
+	if err != nil {
+		return bundle.Bundle{}, err
+	}
+	b := bundle.Bundle{
 		MadeAt: c.cfg.Clock.Now().UTC(), KeyID: c.KeyID(), Name: c.name(), Transaction: transaction,
 		Sections: sections, NotHeld: notHeld,
-	}, err
+	}
+	return b, saveSettings(ctx, adapters, &b)
 }
 
 // name is what the device is called now.

@@ -76,6 +76,13 @@ func ownerMethods() map[deviceapi.OwnerMethod]ownerMethod {
 		deviceapi.OwnerRefuse:   {do: decoded((*Core).ownerRefuse)},
 		deviceapi.OwnerAccounts: {do: decoded((*Core).ownerAccounts)},
 		deviceapi.OwnerAccount:  {do: decoded((*Core).ownerAccount)},
+
+		deviceapi.OwnerPlan:           {do: decoded((*Core).ownerPlan)},
+		deviceapi.OwnerRecoveryKey:    {do: decoded((*Core).ownerRecoveryKey)},
+		deviceapi.OwnerSnapshot:       {do: decoded((*Core).ownerSnapshot)},
+		deviceapi.OwnerRestorePlan:    {do: decoded((*Core).ownerRestorePlan)},
+		deviceapi.OwnerRestore:        {do: decoded((*Core).ownerRestore)},
+		deviceapi.OwnerRestoreConfirm: {do: decoded((*Core).ownerRestoreConfirm)},
 	}
 }
 

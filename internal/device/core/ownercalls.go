@@ -83,10 +83,21 @@ func (c *Core) ownerRefuse(ctx context.Context, t *conversation, q deviceapi.Req
 	})
 }
 
-// ownerProgress says how far a transaction is that this conversation began.
+// ownerProgress says how far a transaction is; a narrow key, one that this
+// conversation began.
 func (c *Core) ownerProgress(ctx context.Context, t *conversation, q deviceapi.ProgressCall) (deviceapi.ProgressReply, error) {
 	if t.caller.account == "" && q.Transaction != t.transaction {
 		return deviceapi.ProgressReply{}, catalog.New("owner_narrow")
 	}
-	return in(ctx, c, func() (deviceapi.ProgressReply, error) { return c.progress(q.Transaction) })
+	return in(ctx, c, func() (deviceapi.ProgressReply, error) {
+		if c.current == nil || c.current.id != q.Transaction { // it is over: its receipt says how
+			file, err := c.receiptOf(q.Transaction)
+			return deviceapi.ProgressReply{State: "ended", Steps: []deviceapi.StepState{}, Done: true, Receipt: file}, err
+		}
+		p := c.current.progress()
+		if c.trial != nil {
+			p.ConfirmSeconds = int(c.trialLeft().Seconds())
+		}
+		return p, nil
+	})
 }

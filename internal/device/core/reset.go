@@ -324,6 +324,7 @@ func (c *Core) accept(ctx context.Context, plan reset.Plan, password access.Secr
 	if err != nil {
 		return nil, err
 	}
+	snapshot := c.snapshotBefore(ctx)
 	var before bundle.Bundle
 	if plan.Mode == reset.Hard {
 		if before, err = c.saved(ctx, c.cfg.Adapters, ""); err != nil {
@@ -334,34 +335,23 @@ func (c *Core) accept(ctx context.Context, plan reset.Plan, password access.Secr
 		if err := may(); err != nil {
 			return nil, err
 		}
-		if c.current != nil && !c.current.finished {
-			return nil, catalog.New("busy")
-		}
-		id, err := randomID(c.cfg.Rand)
-		if err != nil {
-			return nil, err
-		}
 		record := journal.Record{
-			ID: id, Mode: plan.Mode, Scope: plan.Scope, Administrator: plan.Administrator,
-			Plan: raw, PlanHash: plan.Hash(), Steps: steps, AcceptedAt: c.cfg.Clock.Now(),
+			Mode: plan.Mode, Scope: plan.Scope, Administrator: plan.Administrator, Plan: raw, PlanHash: plan.Hash(), Steps: steps,
+			Claim: by.claim, OwnerKey: by.ownerKey, OwnerLabel: by.ownerLabel,
 		}
-		record.Claim, record.OwnerKey, record.OwnerLabel = by.claim, by.ownerKey, by.ownerLabel
 		if by.claimant {
 			record.Claim = c.claimID
 		}
-		if plan.Mode == reset.Hard {
-			if err := c.keepBundle(before, id); err != nil {
-				return nil, err
+		t, err := c.record(record, snapshot, func(id string) error {
+			if plan.Mode != reset.Hard {
+				return nil
 			}
-		}
-		if err := c.journal.Accept(record); err != nil {
-			return nil, catalog.New("preflight_failed", "its journal could not be written").Because(err)
-		}
-		if by.claimant {
+			return c.keepBundle(before, id)
+		})
+		if err == nil && by.claimant {
 			c.claim.Handle(access.Accept, c.cfg.Clock.Monotonic())
 		}
-		c.cfg.Log.Info("a plan is accepted", "claim", record.Claim, "transaction", id, "mode", string(plan.Mode), "scope", string(plan.Scope), "administrator", plan.Administrator)
-		return c.begin(record), nil
+		return t, err
 	})
 }
 

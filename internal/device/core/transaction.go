@@ -31,21 +31,55 @@ type transaction struct {
 // and sign in, before it closes by itself.
 const linger = 2 * time.Minute
 
+// record gives a transaction its id, keeps the snapshot of before and whatever
+// else is to be kept for it, writes its record and begins. Run's goroutine only.
+func (c *Core) record(record journal.Record, snapshot []byte, keep func(id string) error) (*transaction, error) {
+	if c.current != nil && !c.current.finished {
+		return nil, catalog.New("busy")
+	}
+	id, err := randomID(c.cfg.Rand)
+	if err != nil {
+		return nil, err
+	}
+	record.ID, record.AcceptedAt = id, c.cfg.Clock.Now()
+	if err := keep(id); err != nil {
+		return nil, err
+	}
+	c.keepSnapshot(snapshot, id)
+	if err := c.journal.Accept(record); err != nil {
+		return nil, catalog.New("preflight_failed", "its journal could not be written").Because(err)
+	}
+	c.cfg.Log.Info("a plan is accepted", "claim", record.Claim, "transaction", id, "mode", string(record.Mode), "scope", string(record.Scope), "administrator", record.Administrator)
+	return c.begin(record), nil
+}
+
 // begin carries the record out in a goroutine of its own. Run's goroutine only.
 func (c *Core) begin(record journal.Record) *transaction {
+	t := newTransaction(&record)
+	c.current = t
+	c.publish()
+	go c.carryOut(t, &record)
+	return t
+}
+
+func newTransaction(record *journal.Record) *transaction {
 	t := &transaction{id: record.ID, state: string(journal.Accepted), hard: record.Mode == reset.Hard, end: make(chan struct{})}
 	for _, s := range record.Steps {
 		t.steps = append(t.steps, deviceapi.StepState{Name: s.Name, State: "waiting"})
 	}
-	c.current = t
-	c.publish()
-	go func() {
-		result, err := c.journal.Run(c.ctx, &record, participants(c.cfg.Adapters), func(e journal.Event) {
-			_ = c.do(c.ctx, func() error { t.note(e); return nil })
-		})
-		c.ended(t, &record, result, err)
-	}()
 	return t
+}
+
+// carryOut goes on with a record, to its end or to where it waits on trial.
+func (c *Core) carryOut(t *transaction, record *journal.Record) {
+	result, err := c.journal.Run(c.ctx, record, participants(c.cfg.Adapters), func(e journal.Event) {
+		_ = c.do(c.ctx, func() error { t.note(e); return nil })
+	})
+	if err == nil && result.State == journal.OnTrial {
+		_ = c.do(c.ctx, func() error { c.beginTrial(t, record); return nil })
+		return
+	}
+	c.ended(t, record, result, err)
 }
 
 func (t *transaction) note(e journal.Event) {
@@ -80,6 +114,9 @@ func (c *Core) ended(t *transaction, record *journal.Record, result journal.Resu
 			c.cutSessions(record)
 		} else {
 			p := catalog.New("step_failed", result.Failure)
+			if record.Trial != nil {
+				p = catalog.New("restore_undone", result.Failure)
+			}
 			problem = &p
 		}
 		c.cfg.Log.Info("a reset has ended", "transaction", record.ID, "result", string(result.State), "failure", result.Failure, "left_alone", strings.Join(result.LeftAlone, " "))
@@ -87,6 +124,7 @@ func (c *Core) ended(t *transaction, record *journal.Record, result journal.Resu
 	_ = c.do(c.ctx, func() error {
 		if record.State.Final() {
 			c.afterHard(record)
+			c.afterRestore(record)
 		}
 		if t.hard && record.State == journal.Committed {
 			c.speaker.acknowledge(1) // D4: ready again
@@ -111,6 +149,8 @@ func (c *Core) concluded(record *journal.Record) {
 		event = access.Committed
 		if record.Mode == reset.Account {
 			c.tell("notice_account")
+		} else if record.Mode == reset.PutBack {
+			c.tell("notice_restored")
 		} else {
 			c.tell("notice_reset")
 		}
@@ -164,7 +204,11 @@ func (c *Core) finishOpen(ctx context.Context) error {
 		if err != nil {
 			return journalProblem(err)
 		}
-		c.cfg.Log.Info("a reset has ended", "transaction", record.ID, "result", string(result.State), "failure", result.Failure)
+		c.cfg.Log.Info("what was interrupted went on", "transaction", record.ID, "state", string(result.State), "failure", result.Failure)
+		if result.State == journal.OnTrial {
+			c.beginTrial(newTransaction(record), record)
+			return nil
+		}
 		if result.State == journal.Committed {
 			c.cutSessions(record)
 		}
@@ -177,6 +221,7 @@ func (c *Core) finishOpen(ctx context.Context) error {
 		return journalProblem(err)
 	}
 	c.afterHard(last)
+	c.afterRestore(last)
 	_, err = c.settle(last)
 	return err
 }

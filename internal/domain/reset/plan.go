@@ -20,6 +20,7 @@ type Plan struct {
 	Administrator string   `json:"administrator,omitempty"`
 	Wizard        *Wizard  `json:"wizard,omitempty"`        // of a hard reset alone
 	SecondFactor  bool     `json:"second_factor,omitempty"` // it is taken away too (E13)
+	Saved         string   `json:"saved,omitempty"`         // of a restore alone: hex SHA-256 of what is put back
 	Changes       []Change `json:"changes"`
 	Keeps         []string `json:"keeps"`
 	Losses        []string `json:"losses"`

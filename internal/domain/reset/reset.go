@@ -62,6 +62,8 @@ func Effects(m Mode, s Scope) []nas.Effect {
 	switch {
 	case m == Account:
 		return []nas.Effect{nas.E1}
+	case m == PutBack: // what a restore changes is what was saved
+		return nil
 	case m == Hard: // D5: all of Mode 1, and what makes it a new NAS
 		return append(everything, nas.H1, nas.H2, nas.H3)
 	case s == All:

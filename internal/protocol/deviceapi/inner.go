@@ -172,6 +172,9 @@ type ProgressReply struct {
 	Done    bool             `json:"done"`
 	Problem *catalog.Problem `json:"problem,omitempty"`
 	Receipt []byte           `json:"receipt,omitempty"`
+	// ConfirmSeconds is how long a restore that is in force has still to be
+	// confirmed (State "trial").
+	ConfirmSeconds int `json:"confirm_seconds,omitempty"`
 }
 
 // Call is one message from the assistant, before sealing. A Reply answers it.

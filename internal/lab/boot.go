@@ -1,0 +1,42 @@
+package lab
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/paperclip-nas/paperclip/internal/x/clock"
+)
+
+// switchedOn is the file that says since when a virtual NAS is on. Commands that
+// start the rack anew find it still running; to remove the file is to restart
+// the NAS.
+const switchedOn = "switched-on"
+
+// labBoot is a virtual NAS's time since it was switched on, in real time: also
+// between two commands that run the rack.
+type labBoot struct{ since time.Time }
+
+var _ clock.Boot = labBoot{}
+
+func (b labBoot) Up() (string, time.Duration, error) {
+	return b.since.Format(time.RFC3339Nano), time.Since(b.since), nil
+}
+
+// switchOn reads since when the NAS in dir is on, or switches it on.
+func switchOn(dir string) (labBoot, error) {
+	file := filepath.Join(dir, switchedOn)
+	raw, err := os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		b := labBoot{since: time.Now().UTC().Round(0)}
+		return b, os.WriteFile(file, []byte(b.since.Format(time.RFC3339Nano)+"\n"), 0o600)
+	}
+	if err != nil {
+		return labBoot{}, err
+	}
+	since, err := time.Parse(time.RFC3339Nano, strings.TrimSpace(string(raw)))
+	return labBoot{since}, err
+}
