@@ -147,11 +147,12 @@ func (c *Core) concluded(record *journal.Record) {
 	event := access.Undone
 	if record.State == journal.Committed {
 		event = access.Committed
-		if record.Mode == reset.Account {
+		switch record.Mode {
+		case reset.Account:
 			c.tell("notice_account")
-		} else if record.Mode == reset.PutBack {
+		case reset.PutBack:
 			c.tell("notice_restored")
-		} else {
+		default:
 			c.tell("notice_reset")
 		}
 	}
