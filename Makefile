@@ -46,7 +46,7 @@ test-vm:         ## a recovery on a real kernel in QEMU: as root on Debian, unde
 	@.ci/need $$(cat test/vm/packages)
 	PAPERCLIP_VM=1 $(GO) test ./test/vm -count=1 -timeout 30m -v
 
-test-nspawn:     ## E1 to E13 on real programs in a container: as root on Debian, 10 minutes at first
+test-nspawn:     ## E1 to E13 on real programs, three network stacks, before, after, restored: as root on Debian
 	@.ci/need $$(cat test/nspawn/packages)
 	PAPERCLIP_NSPAWN=1 $(GO) test ./test/nspawn -count=1 -timeout 30m -v
 

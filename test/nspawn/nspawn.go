@@ -44,7 +44,7 @@ func boot(t *testing.T, image string) *container {
 	host(t, "ip", "-n", c.name, "link", "set", "lan0", "up")
 
 	cmd := exec.Command("systemd-nspawn", "--quiet", "--directory="+image, "--volatile=overlay", "--boot", "--register=no", "--keep-unit",
-		"--network-namespace-path=/run/netns/"+c.name, "--console=pipe", "--link-journal=no", "--timezone=off", "--resolv-conf=off", "--capability=CAP_NET_ADMIN")
+		"--network-namespace-path=/run/netns/"+c.name, "--console=pipe", "--link-journal=no", "--timezone=off", "--resolv-conf=off", "--capability=CAP_NET_ADMIN", "--bind=/dev/fuse")
 	var said bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &said, &said
 	if err := cmd.Start(); err != nil {

@@ -8,6 +8,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -20,13 +21,17 @@ import (
 
 	"github.com/paperclip-nas/paperclip/internal/device/setting"
 	"github.com/paperclip-nas/paperclip/internal/device/setting/authenticator"
+	"github.com/paperclip-nas/paperclip/internal/device/setting/cockpit"
+	"github.com/paperclip-nas/paperclip/internal/device/setting/encrypted"
 	"github.com/paperclip-nas/paperclip/internal/device/setting/fail2ban"
 	"github.com/paperclip-nas/paperclip/internal/device/setting/faillock"
 	"github.com/paperclip-nas/paperclip/internal/device/setting/firewalld"
 	"github.com/paperclip-nas/paperclip/internal/device/setting/guest"
+	"github.com/paperclip-nas/paperclip/internal/device/setting/ifupdown"
 	"github.com/paperclip-nas/paperclip/internal/device/setting/keepalived"
 	"github.com/paperclip-nas/paperclip/internal/device/setting/libvirt"
 	"github.com/paperclip-nas/paperclip/internal/device/setting/networkd"
+	"github.com/paperclip-nas/paperclip/internal/device/setting/networkmanager"
 	"github.com/paperclip-nas/paperclip/internal/device/setting/nftables"
 	"github.com/paperclip-nas/paperclip/internal/device/setting/ports"
 	"github.com/paperclip-nas/paperclip/internal/device/setting/pppoe"
@@ -47,15 +52,19 @@ var everything = setting.Request{
 }
 
 // adapters are all that are named here, the accounts' first.
-func adapters(c *container) []setting.Adapter {
+func adapters(c *container, keepKeys bool) []setting.Adapter {
 	system := unit.System{FS: c.FS(), Runner: c}
+	accounts := shadow.New(shadow.Config{FS: c.FS(), Clock: clock.System(), Rand: rand.Reader})
 	return []setting.Adapter{
-		shadow.New(shadow.Config{FS: c.FS(), Clock: clock.System(), Rand: rand.Reader}),
-		samba.New(samba.Config{Runner: c, Clock: clock.System()}),
+		accounts,
+		samba.New(samba.Config{Runner: c, Clock: clock.System(), Ordinary: accounts.Ordinary}),
 		guest.New(system),
 		ports.New(c.FS(), nil),
-		networkd.New(networkd.Config{FS: c.FS(), Runner: c, Virtual: true}),
+		cockpit.New(c.FS(), c),
 		pppoe.New(c.FS(), c),
+		networkd.New(networkd.Config{FS: c.FS(), Runner: c, Virtual: true}),
+		ifupdown.New(ifupdown.Config{FS: c.FS(), Runner: c, Virtual: true}),
+		networkmanager.New(networkmanager.Config{FS: c.FS(), Runner: c, Virtual: true}),
 		fail2ban.New(system),
 		faillock.New(c.FS()),
 		nftables.New(system),
@@ -63,9 +72,31 @@ func adapters(c *container) []setting.Adapter {
 		firewalld.New(system),
 		keepalived.New(system),
 		libvirt.New(system),
+		encrypted.New(system, keepKeys),
 		// As if a second proof had come with the request.
 		authenticator.New(c.FS(), func(r setting.Request) bool { return r.Scope == reset.All }),
 	}
+}
+
+// stack is one of three; each gets a boot of its own. The image has it off, but
+// for networkd.
+type stack struct{ id, on, up string }
+
+// toNetworkd is taken away before another stack gets the interface.
+const toNetworkd = `systemctl stop -q systemd-networkd.socket systemd-networkd.service
+	systemctl disable -q systemd-networkd.socket systemd-networkd.service
+	rm -rf /etc/systemd/network/20-lan.network /run/systemd/netif; ip address flush dev host0; ip link set dev host0 mtu 1500 down
+`
+
+var stacks = []stack{
+	{"networkd", "true", "ip addr show dev host0 | grep -q 192.168.77.10/24"},
+	{"ifupdown", toNetworkd + `mkdir -p /run/network
+		printf '\n# by hand\nauto host0\niface host0 inet static\n\taddress 192.168.77.10/24\n\tgateway 192.168.77.1\n\tmtu 9000\n' >> /etc/network/interfaces
+		ifup host0`, "ip addr show dev host0 | grep -q 192.168.77.10/24"},
+	{"NetworkManager", toNetworkd + `printf '[main]\nplugins=keyfile\nno-auto-default=*\n[keyfile]\nunmanaged-devices=interface-name:lan0\n[device]\nmanaged=1\n' > /etc/NetworkManager/conf.d/10-test.conf
+		printf '[connection]\nid=lan\nuuid=5f8c6a4e-0d5c-4f7a-9b1e-2d3c4b5a6978\ntype=ethernet\ninterface-name=host0\n\n[ethernet]\nmtu=9000\n\n[ipv4]\nmethod=manual\naddress1=192.168.77.10/24,192.168.77.1\n' > /etc/NetworkManager/system-connections/lan.nmconnection
+		chmod 600 /etc/NetworkManager/system-connections/lan.nmconnection
+		systemctl start NetworkManager`, "nmcli -t -f DEVICE,STATE device | grep -q '^host0:connected'"},
 }
 
 // firewall is one of three; only one can be on at a time.
@@ -82,46 +113,40 @@ var firewalls = []firewall{
 	{"firewalld", "firewall-offline-cmd --add-port=445/tcp && systemctl enable --now firewalld", "! nft list table inet firewalld", "busctl call org.fedoraproject.FirewallD1 / org.freedesktop.DBus.Peer Ping"},
 }
 
-// E1 to E13, on real programs: everything set back, and put back to the byte.
+// E1 to E13, on real programs, each firewall with another network stack: set
+// back, undone to the byte; set back again, and restored from what was saved
+// before (R6).
 func TestEverySetting(t *testing.T) {
 	root := image(t)
 	present := map[string]bool{}
-	var ids []string
-	for _, f := range firewalls {
-		t.Run(f.id, func(t *testing.T) {
+	for i, f := range firewalls {
+		t.Run(f.id+" and "+stacks[i].id, func(t *testing.T) {
 			c := boot(t, root)
-			for _, a := range everySetting(t, c, f) {
+			for _, a := range everySetting(t, c, f, stacks[i], i > 0) {
 				present[a.ID()] = true
-			}
-			if ids == nil {
-				for _, a := range adapters(c) {
-					ids = append(ids, a.ID())
-				}
 			}
 		})
 	}
-	for _, id := range ids {
-		if !present[id] {
-			t.Errorf("%s was not present in any image, so nothing was shown of it", id)
+	for _, a := range adapters(&container{}, false) {
+		if !present[a.ID()] {
+			t.Errorf("%s was not present in any image, so nothing was shown of it", a.ID())
 		}
 	}
 }
 
-// everySetting does it on one system, and returns what was present there.
-func everySetting(t *testing.T, c *container, f firewall) []setting.Adapter {
-	prepare(t, c, f)
-	all := here(t, c)
+// everySetting does it on one system, and returns what was present there. The
+// undo, to the byte, is shown where keys are not kept.
+func everySetting(t *testing.T, c *container, f firewall, s stack, keepKeys bool) []setting.Adapter {
+	prepare(t, c, f, s)
+	all := here(t, c, keepKeys)
 	doors := doors(f)
 	before, filesBefore := settings(t, all), files(t, c)
-	open := closed(t, c, doors)
-	for _, d := range open {
+	for _, d := range closed(t, c, doors) {
 		t.Errorf("before: %s is shut already, so nothing would be shown", d)
 	}
+	snapshot := save(t, all)
 
-	steps := steps(t, all)
-	each(t, all, steps, "persist", setting.Adapter.Persist)
-	each(t, all, steps, "activate", setting.Adapter.Activate)
-	each(t, all, steps, "verify", setting.Adapter.Verify)
+	steps := carryOut(t, all)
 	after := settings(t, all)
 	if shut := closed(t, c, doors); len(shut) != len(doors) {
 		t.Errorf("after: only %q of what was in the way is gone", shut)
@@ -131,25 +156,117 @@ func everySetting(t *testing.T, c *container, f firewall) []setting.Adapter {
 			t.Errorf("what was switched off is back after %q: %s", again, out)
 		}
 	}
-
-	slices.Reverse(steps)
-	each(t, all, steps, "undo", setting.Adapter.Undo)
-	each(t, all, steps, "activate the old", setting.Adapter.Activate)
-	var undone nas.Settings
-	c.until(t, "what was undone does not come back", func() bool {
-		undone = settings(t, all)
-		return equal(before, undone) && len(closed(t, c, doors)) == 0
-	})
-	if diff := difference(filesBefore, files(t, c)); diff != "" {
-		t.Errorf("files are not as they were:\n%s", diff)
+	if !keepKeys {
+		undo(t, c, all, steps, before, filesBefore, doors)
+		carryOut(t, all)
 	}
-	report(t, f, before, after, undone)
+	restored := restore(t, c, all, snapshot, before, filesBefore, doors, keepKeys)
+	report(t, f.id+" and "+s.id, before, after, restored)
 	return all
 }
 
-// prepare brings about what an image cannot hold.
-func prepare(t *testing.T, c *container, f firewall) {
+func carryOut(t *testing.T, all []setting.Adapter) []reset.Step {
 	t.Helper()
+	steps := steps(t, all)
+	each(t, all, steps, "persist", setting.Adapter.Persist)
+	each(t, all, steps, "activate", setting.Adapter.Activate)
+	each(t, all, steps, "verify", setting.Adapter.Verify)
+	return steps
+}
+
+func undo(t *testing.T, c *container, all []setting.Adapter, steps []reset.Step, before nas.Settings, filesBefore map[string]string, doors []door) {
+	t.Helper()
+	slices.Reverse(steps)
+	each(t, all, steps, "undo", setting.Adapter.Undo)
+	each(t, all, steps, "activate the old", setting.Adapter.Activate)
+	c.until(t, "what was undone does not come back", func() bool { return equal(before, settings(t, all)) && len(closed(t, c, doors)) == 0 })
+	if diff := difference(filesBefore, files(t, c)); diff != "" {
+		t.Errorf("files are not as they were:\n%s", diff)
+	}
+}
+
+// save is what a snapshot holds of each setting.
+func save(t *testing.T, all []setting.Adapter) map[string]json.RawMessage {
+	t.Helper()
+	saved := map[string]json.RawMessage{}
+	for _, a := range all {
+		k, ok := a.(setting.Keeper)
+		if !ok {
+			continue
+		}
+		raw, err := k.Save(t.Context())
+		if err != nil {
+			t.Fatalf("save %s: %v", a.ID(), err)
+		}
+		saved[a.ID()] = raw
+	}
+	return saved
+}
+
+// restore brings back what was saved: everything but the administrator's
+// password and the counted failures, and encrypted folders whose key is gone.
+func restore(t *testing.T, c *container, all []setting.Adapter, snapshot map[string]json.RawMessage, before nas.Settings, filesBefore map[string]string, doors []door, keepKeys bool) nas.Settings {
+	t.Helper()
+	var steps []reset.Step
+	for _, a := range all {
+		k, ok := a.(setting.Keeper)
+		if !ok {
+			continue
+		}
+		s, err := k.PrepareRestore(t.Context(), snapshot[a.ID()])
+		if a.ID() == encrypted.ID && !keepKeys {
+			if !errors.Is(err, setting.ErrSaved) {
+				t.Errorf("encrypted folders without their key: %v, %v", s, err)
+			}
+			continue
+		}
+		if err != nil {
+			t.Errorf("prepare a restore of %s: %v", a.ID(), err)
+		}
+		steps = append(steps, s...)
+	}
+	each(t, all, steps, "persist the restore", setting.Adapter.Persist)
+	each(t, all, steps, "activate the restore", setting.Adapter.Activate)
+	each(t, all, steps, "verify the restore", setting.Adapter.Verify)
+
+	gone := []string{"the old SMB password", "counted failures"}
+	want := before.Clone()
+	if !keepKeys {
+		gone = append(gone, "an encrypted folder")
+		want.EncryptedFolders = settings(t, all).EncryptedFolders
+	}
+	var now nas.Settings
+	var shut []string
+	c.until(t, "what was restored does not come back", func() bool {
+		now, shut = settings(t, all), closed(t, c, doors)
+		return equal(want, now) && slices.Equal(shut, gone) || t.Failed()
+	})
+	if !equal(want, now) || !slices.Equal(shut, gone) {
+		t.Errorf("restored: %q are shut, want %q", shut, gone)
+	}
+	filesNow := files(t, c)
+	for _, own := range []string{"/etc/shadow", "/etc/keys/papers", "/etc/keys/vault", "/etc/crypttab", "/etc/fstab"} {
+		if own == "/etc/shadow" || !keepKeys {
+			filesBefore[own] = filesNow[own]
+		}
+	}
+	for name, was := range filesBefore {
+		if was == "" {
+			delete(filesBefore, name)
+		}
+	}
+	if diff := difference(filesBefore, filesNow); diff != "" {
+		t.Errorf("after the restore, files are not as they were:\n%s", diff)
+	}
+	return now
+}
+
+// prepare brings about what an image cannot hold.
+func prepare(t *testing.T, c *container, f firewall, s stack) {
+	t.Helper()
+	c.must(t, s.on)
+	c.until(t, s.id+" did not come up", func() bool { _, ok := c.sh(t, s.up); return ok })
+	c.must(t, "systemctl restart keepalived")
 	c.must(t, f.on)
 	c.until(t, "the firewall did not come up", func() bool { _, open := c.sh(t, f.answer); return !open })
 	c.until(t, "fail2ban did not come up", func() bool { _, ok := c.sh(t, "fail2ban-client ping"); return ok })
@@ -157,6 +274,7 @@ func prepare(t *testing.T, c *container, f firewall) {
 	_, _ = c.sh(t, `su ben -c "echo wrong | su anna -c true"`)
 	c.must(t, "test -s /run/faillock/anna")
 	c.until(t, "the shared address did not come up", func() bool { _, ok := c.sh(t, "ip addr show dev host0 | grep -q 192.168.77.50/24"); return ok })
+	c.until(t, "the encrypted folder was not opened", func() bool { _, ok := c.sh(t, "findmnt /srv/papers"); return ok })
 	c.until(t, "Samba did not come up", func() bool { _, ok := c.sh(t, "smbclient //127.0.0.1/data -U % -c ls"); return ok })
 }
 
@@ -173,6 +291,8 @@ func doors(f firewall) []door {
 		{"counted failures", "test -s /run/faillock/anna"},
 		{"the cluster's address", "ip addr show dev host0 | grep -q 192.168.77.50/24"},
 		{"libvirt for other hosts", "ss -ltn | grep -q :16509"},
+		{"Cockpit at another port", "ss -ltn | grep -q :8443"},
+		{"an encrypted folder", "findmnt /srv/papers"},
 		{"a second factor", "test -e /home/anna/.google_authenticator"},
 	}
 }
@@ -188,9 +308,9 @@ func closed(t *testing.T, c *container, doors []door) (names []string) {
 }
 
 // here are the adapters that have something in this system.
-func here(t *testing.T, c *container) (all []setting.Adapter) {
+func here(t *testing.T, c *container, keepKeys bool) (all []setting.Adapter) {
 	t.Helper()
-	for _, a := range adapters(c) {
+	for _, a := range adapters(c, keepKeys) {
 		found, err := a.Detect(t.Context())
 		if err != nil {
 			t.Fatalf("%s: %v", a.ID(), err)
@@ -309,10 +429,10 @@ func difference(before, after map[string]string) string {
 }
 
 // report prints each row before, after and after the way back.
-func report(t *testing.T, f firewall, before, after, undone nas.Settings) {
+func report(t *testing.T, name string, before, after, restored nas.Settings) {
 	var text strings.Builder
 	w := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "row\tsetting\tbefore\tafter\tput back")
+	fmt.Fprintln(w, "row\tsetting\tbefore\tafter\tafter restore")
 	for _, e := range nas.Effects() {
 		say := func(s nas.Settings) string {
 			if e == nas.E1 {
@@ -324,12 +444,12 @@ func report(t *testing.T, f firewall, before, after, undone nas.Settings) {
 			}
 			return "none here"
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", e, e.Setting(), say(before), say(after), say(undone))
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", e, e.Setting(), say(before), say(after), say(restored))
 	}
 	if err := w.Flush(); err != nil {
 		t.Fatal(err)
 	}
-	t.Logf("E1 to E13 with the firewall of %s:\n%s", f.id, text.String())
+	t.Logf("E1 to E13 with %s:\n%s", name, text.String())
 
 	if len(before.Interfaces) != 1 || len(after.Interfaces) != 1 {
 		t.Fatalf("interfaces %+v, then %+v", before.Interfaces, after.Interfaces)
@@ -337,15 +457,22 @@ func report(t *testing.T, f firewall, before, after, undone nas.Settings) {
 	for e, want := range map[nas.Effect]bool{
 		nas.E2: before.Guest.Enabled && !after.Guest.Enabled,
 		nas.E4: before.Interfaces[0].Method == nas.Static && after.Interfaces[0].Method == nas.DHCP,
+		nas.E5: before.Interfaces[0].MTU == 9000 && after.Interfaces[0].MTU == 1500,
 		nas.E6: before.PPPoE.Enabled && !after.PPPoE.Enabled,
 		nas.E8: before.AutoBlock.Enabled && !after.AutoBlock.Enabled &&
 			slices.Contains(before.AutoBlock.Blocked, "192.0.2.7") && slices.Equal(before.AutoBlock.Blocked, after.AutoBlock.Blocked),
 		nas.E9:  before.Firewall.Enabled && !after.Firewall.Enabled && before.Firewall.Rules > 0 && before.Firewall.Rules == after.Firewall.Rules,
 		nas.E10: before.HighAvailability.Member && !after.HighAvailability.Member,
+		nas.E12: opened(before.EncryptedFolders) && !opened(after.EncryptedFolders),
 		nas.E11: before.VirtualMachines.Member && !after.VirtualMachines.Member,
 	} {
 		if !want {
 			t.Errorf("%s (%s) is not as a reset leaves it", e, e.Setting())
 		}
 	}
+}
+
+// opened reports whether a folder is open, or would be at the next start.
+func opened(all []nas.EncryptedFolder) bool {
+	return slices.ContainsFunc(all, func(f nas.EncryptedFolder) bool { return f.Mounted || f.MountOnStart })
 }

@@ -55,7 +55,7 @@ func kernel(t testing.TB, s *unittest.Systemd) {
 	if s.Units[papers].Active {
 		mounts += "31 20 0:50 / /srv/papers rw - fuse.gocryptfs /srv/papers.enc rw\n"
 	}
-	s.Write(t, "/proc/self/mountinfo", mounts)
+	s.Write(t, "/proc/1/mountinfo", mounts)
 	s.Write(t, "/proc/swaps", "Filename Type\n/dev/dm-9 partition\n")
 	dm := map[string]string{"dm-0": "root", "dm-1": "vault", "dm-5": "lvm"}
 	for block, name := range dm {

@@ -83,7 +83,7 @@ func (a *Adapter) load() (state, error) {
 
 // mounts are those of mountinfo (proc(5)).
 func (a *Adapter) mounts() ([]mount, error) {
-	text, err := a.read("/proc/self/mountinfo")
+	text, err := a.read("/proc/1/mountinfo") // the system's, not those of a sandbox
 	var all []mount
 	for line := range strings.Lines(text) {
 		f := strings.Fields(line)
