@@ -23,12 +23,14 @@ import (
 var full = flag.Bool("crash.full", false, "try everything, not a sample (minutes)")
 
 // scenarios are every scope, forwards and back, on both kinds of NAS and disk;
-// in the short run four of them.
+// in the short run a few of them.
 func scenarios() []scenario {
 	if !*full {
 		return []scenario{
 			{kind: linux(), model: crashfs.Weak, scopes: []reset.Scope{reset.Credentials}, ending: forward},
 			{kind: linux(), model: crashfs.Ordered, scopes: []reset.Scope{reset.Network}, ending: verify},
+			{kind: ifupdowns(), model: crashfs.Weak, scopes: []reset.Scope{reset.Network}, ending: verify},
+			{kind: managers(), model: crashfs.Weak, scopes: []reset.Scope{reset.Network}, ending: forward},
 			{kind: virtual(), model: crashfs.Ordered, scopes: []reset.Scope{reset.Credentials}, ending: forward},
 			{kind: virtual(), model: crashfs.Weak, scopes: []reset.Scope{reset.Network}, ending: persist},
 		}
@@ -44,6 +46,13 @@ func scenarios() []scenario {
 				scenario{kind: k, model: m, scopes: []reset.Scope{reset.All}, ending: verify},
 				scenario{kind: k, model: m, scopes: []reset.Scope{reset.All}, ending: persist},
 			)
+		}
+	}
+	for _, k := range []kind{ifupdowns(), managers()} {
+		for _, m := range []crashfs.Model{crashfs.Weak, crashfs.Ordered} {
+			for _, e := range []ending{forward, verify, persist} {
+				all = append(all, scenario{kind: k, model: m, scopes: []reset.Scope{reset.Network}, ending: e})
+			}
 		}
 	}
 	return all

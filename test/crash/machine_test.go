@@ -15,14 +15,22 @@ import (
 
 	"github.com/paperclip-nas/paperclip/internal/device/core"
 	"github.com/paperclip-nas/paperclip/internal/device/setting"
+	"github.com/paperclip-nas/paperclip/internal/device/setting/authenticator"
+	"github.com/paperclip-nas/paperclip/internal/device/setting/cockpit"
+	"github.com/paperclip-nas/paperclip/internal/device/setting/encrypted"
 	"github.com/paperclip-nas/paperclip/internal/device/setting/fail2ban"
+	"github.com/paperclip-nas/paperclip/internal/device/setting/faillock"
 	"github.com/paperclip-nas/paperclip/internal/device/setting/firewalld"
 	"github.com/paperclip-nas/paperclip/internal/device/setting/guest"
+	"github.com/paperclip-nas/paperclip/internal/device/setting/ifupdown"
 	"github.com/paperclip-nas/paperclip/internal/device/setting/keepalived"
+	"github.com/paperclip-nas/paperclip/internal/device/setting/libvirt"
 	"github.com/paperclip-nas/paperclip/internal/device/setting/memory"
 	"github.com/paperclip-nas/paperclip/internal/device/setting/networkd"
+	"github.com/paperclip-nas/paperclip/internal/device/setting/networkmanager"
 	"github.com/paperclip-nas/paperclip/internal/device/setting/nftables"
 	"github.com/paperclip-nas/paperclip/internal/device/setting/ports"
+	"github.com/paperclip-nas/paperclip/internal/device/setting/pppoe"
 	"github.com/paperclip-nas/paperclip/internal/device/setting/samba"
 	"github.com/paperclip-nas/paperclip/internal/device/setting/samba/sambatest"
 	"github.com/paperclip-nas/paperclip/internal/device/setting/shadow"
@@ -66,7 +74,11 @@ func linux() kind {
 			samba.New(samba.Config{Runner: run, Clock: clock.System()}),
 			guest.New(systemd),
 			ports.New(d, func(context.Context, nas.Ports) error { return nil }),
-			fail2ban.New(systemd), ufw.New(d, run), firewalld.New(systemd), nftables.New(systemd), keepalived.New(systemd),
+			cockpit.New(d, run), pppoe.New(d, run),
+			fail2ban.New(systemd), ufw.New(d, run), firewalld.New(systemd), nftables.New(systemd), keepalived.New(systemd), libvirt.New(systemd),
+			faillock.New(d), encrypted.New(systemd, false),
+			// As if a second proof had come with the request.
+			authenticator.New(d, func(r setting.Request) bool { return r.Scope == reset.All }),
 			networkd.New(networkd.Config{FS: d, Runner: run}),
 		}, nil
 	}}
@@ -94,12 +106,24 @@ func linuxFiles(testing.TB) map[string]string {
 		"/sys/class/net/eth1/ifindex":         "3\n",
 		"/sys/class/net/eth1/device/vendor":   "\n",
 		"/srv/music/song":                     "data that no reset touches",
+
+		"/usr/lib/systemd/system/cockpit.socket":           "[Socket]\nListenStream=9090\n",
+		"/etc/systemd/system/cockpit.socket.d/listen.conf": "# closer to the web\n[Socket]\nListenStream=\nListenStream=443\nFreeBind=yes\n",
+		"/etc/ppp/peers/dsl-provider":                      "plugin pppoe.so\nnic-eth0\nuser \"anna\"\n",
+		"/etc/pam.d/sshd":                                  "auth required pam_faillock.so\nauth required pam_google_authenticator.so nullok\n",
+		"/etc/security/faillock.conf":                      "dir = /var/lib/faillock\n",
+		"/var/lib/faillock/anna":                           strings.Repeat("counted", 9),
+		"/home/anna/.google_authenticator":                 "JBSWY3DPEHPK3PXP\n",
+		"/etc/crypttab":                                    "vault /dev/sdb1 /etc/keys/vault luks\n",
+		"/etc/fstab":                                       "/dev/mapper/vault /srv/vault ext4 nofail 0 2\n/srv/papers.enc /srv/papers fuse.gocryptfs passfile=/etc/keys/papers 0 0\n",
+		"/etc/keys/vault":                                  "the key of a disk",
+		"/etc/keys/papers":                                 "the key of a folder",
 	}
 }
 
 // units are the services that run.
 func units() []string {
-	return []string{"smbd.service", "fail2ban.service", "firewalld.service", "nftables.service", "keepalived.service"}
+	return []string{"smbd.service", "fail2ban.service", "firewalld.service", "nftables.service", "keepalived.service", "libvirtd-tcp.socket"}
 }
 
 // startLinux is the system coming up: each interface follows the first file for
@@ -385,7 +409,7 @@ func (k kind) parts(d *crashfs.Disk, e ending) ([]setting.Adapter, error) {
 		return all, err
 	}
 	for i, a := range all {
-		last := a.ID() == networkd.ID || a.ID() == "memory.e7"
+		last := slices.Contains([]string{networkd.ID, ifupdown.ID, networkmanager.ID, "memory.e7"}, a.ID())
 		switch {
 		case last && e == verify:
 			all[i] = stubborn{a}

@@ -34,10 +34,10 @@ func needless() map[string]string {
 		"networkd.persist.syncparent":    there,
 		"codes.key.syncdir":              "no code was given out yet that needs the key",
 	}
-	// The masks of four units lie in one directory, one after the other.
-	for _, id := range []string{"fail2ban", "firewalld", "nftables", "keepalived"} {
+	// The masks of five units lie in one directory, one after the other.
+	for _, id := range []string{"fail2ban", "firewalld", "nftables", "keepalived", "libvirt"} {
 		all[id+".persist.syncparent"] = next
-		if id != "keepalived" {
+		if id != "libvirt" {
 			all[id+".persist.syncdir"] = next
 		}
 		if id != "fail2ban" {
