@@ -3,21 +3,23 @@
 // anything that a page did not ask for, and the check of the Host header that
 // stops DNS rebinding.
 //
-// Each wing owns its pages and hands them to New. Nothing here knows a route, a
-// device or an account, and no page loads anything from anywhere: the style is
-// within the page, allowed by its hash alone, and there are no scripts.
+// Each wing writes its pages as [HTML] and hands them to Show. Nothing here knows
+// a route, a device or an account, and no page loads anything from anywhere: the
+// style is within the page, allowed by its hash alone, and there are no scripts.
+//
+// It is without html/template, which calls methods by name: a program that links
+// it keeps every method of every type, which is a sixth of paperclipd.
 package web
 
 import (
-	"bytes"
 	"crypto/sha256"
 	_ "embed" // the layout and the style
 	"encoding/base64"
 	"fmt"
-	"html/template"
-	"io/fs"
+	"html"
 	"net/http"
 	"strconv"
+	"strings"
 )
 
 //go:embed layout.html
@@ -26,51 +28,32 @@ var layoutText string
 //go:embed style.css
 var styleText string
 
-// Look is a set of pages in the common layout.
-type Look struct {
-	pages map[string]*template.Template
-}
+// HTML is markup that is finished: whatever came from elsewhere is text in it.
+type HTML string
 
-// layoutData is what the layout is filled with.
-type layoutData struct {
-	Style template.CSS
-	Page  any
-}
-
-// New parses pages: each file of files, a path in fsys, defines the templates
-// "title" and "main", and is shown by its path.
-func New(fsys fs.FS, files ...string) (*Look, error) {
-	l := &Look{pages: make(map[string]*template.Template, len(files))}
-	for _, name := range files {
-		t, err := template.New("layout").Parse(layoutText)
-		if err != nil {
-			return nil, fmt.Errorf("the layout: %w", err)
+// Format is fmt.Sprintf for markup: each argument that is not HTML already is
+// escaped. Format itself is the page's own text; arguments may stand between
+// tags and in quoted attributes, with the verb %s alone.
+func Format(format string, args ...any) HTML {
+	safe := make([]any, len(args))
+	for i, a := range args {
+		if h, ok := a.(HTML); ok {
+			safe[i] = string(h)
+		} else {
+			safe[i] = html.EscapeString(fmt.Sprint(a))
 		}
-		if t, err = t.ParseFS(fsys, name); err != nil {
-			return nil, fmt.Errorf("the page %s: %w", name, err)
-		}
-		l.pages[name] = t
 	}
-	return l, nil
+	return HTML(fmt.Sprintf(format, safe...))
 }
 
-// Render answers with a page, or with a bare 500 where the page cannot be made:
-// half a page is never sent.
-func (l *Look) Render(w http.ResponseWriter, status int, page string, data any) error {
-	t, ok := l.pages[page]
-	if !ok {
-		http.Error(w, "this page cannot be shown", http.StatusInternalServerError)
-		return fmt.Errorf("there is no page %s", page)
-	}
-	var b bytes.Buffer
-	if err := t.ExecuteTemplate(&b, "layout", layoutData{Style: template.CSS(styleText), Page: data}); err != nil {
-		http.Error(w, "this page cannot be shown", http.StatusInternalServerError)
-		return fmt.Errorf("the page %s: %w", page, err)
-	}
+// Show answers with a page in the common layout. The title is text.
+func Show(w http.ResponseWriter, status int, title string, main HTML) error {
+	// One pass: what is put in is not looked through for marks again.
+	page := strings.NewReplacer("{{title}}", html.EscapeString(title), "{{style}}", styleText, "{{main}}", string(main)).Replace(layoutText)
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	w.Header().Set("Content-Length", strconv.Itoa(b.Len()))
+	w.Header().Set("Content-Length", strconv.Itoa(len(page)))
 	w.WriteHeader(status)
-	_, err := w.Write(b.Bytes())
+	_, err := w.Write([]byte(page))
 	return err
 }
 

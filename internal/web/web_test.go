@@ -1,50 +1,48 @@
 package web
 
 import (
+	"html"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
-	"testing/fstest"
+
+	"pgregory.net/rapid"
 )
 
-func pages() fstest.MapFS {
-	return fstest.MapFS{
-		"a.html":      {Data: []byte(`{{define "title"}}A{{end}}{{define "main"}}<p>{{.Name}}</p>{{end}}`)},
-		"broken.html": {Data: []byte(`{{define "title"}}B{{end}}{{define "main"}}<p>{{.Missing}}</p>{{end}}`)},
+// What comes from elsewhere is text wherever it stands, and is not taken for a
+// mark of the layout.
+func TestShowEscapes(t *testing.T) {
+	const evil = `<script>alert("1")</script>{{style}}{{main}}`
+	w := httptest.NewRecorder()
+	if err := Show(w, http.StatusOK, evil, Format(`<p class="%s">%s, %s</p>`, evil, evil, Format("<b>%s</b>", 7))); err != nil {
+		t.Fatal(err)
+	}
+	body := w.Body.String()
+	if strings.Contains(body, "<script") || strings.Count(body, "&lt;script&gt;alert(&#34;1&#34;)") != 3 {
+		t.Errorf("not escaped: %s", body)
+	}
+	if !strings.Contains(body, "<b>7</b>") || strings.Count(body, "{{style}}{{main}}") != 3 || strings.Count(body, styleText) != 1 {
+		t.Errorf("the layout is not filled once: %s", body)
 	}
 }
 
-func TestRenderEscapesAndNeverSendsHalfAPage(t *testing.T) {
-	look, err := New(pages(), "a.html", "broken.html")
-	if err != nil {
-		t.Fatal(err)
-	}
-	data := struct{ Name string }{`<script>alert(1)</script>`}
-	w := httptest.NewRecorder()
-	if err := look.Render(w, http.StatusOK, "a.html", data); err != nil {
-		t.Fatal(err)
-	}
-	if strings.Contains(w.Body.String(), "<script") || !strings.Contains(w.Body.String(), "&lt;script") {
-		t.Errorf("not escaped: %s", w.Body)
-	}
-	for _, page := range []string{"broken.html", "nowhere.html"} {
-		w = httptest.NewRecorder()
-		if err := look.Render(w, http.StatusOK, page, data); err == nil || w.Code != 500 || strings.Contains(w.Body.String(), "<html") {
-			t.Errorf("%s: %v, status %d, %q", page, err, w.Code, w.Body)
+// Escaping goes by what a browser reads.
+func TestFormatEveryText(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		text := rapid.String().Draw(t, "text")
+		got := string(Format("%s", text))
+		if strings.ContainsAny(got, `<>"'`) || html.UnescapeString(got) != text && !strings.Contains(text, "&") {
+			t.Errorf("%q became %q", text, got)
 		}
-	}
+	})
 }
 
 // The policy allows the style that the layout carries and nothing else.
 func TestSecure(t *testing.T) {
-	look, err := New(pages(), "a.html")
-	if err != nil {
-		t.Fatal(err)
-	}
 	w := httptest.NewRecorder()
 	Secure(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		_ = look.Render(w, http.StatusOK, "a.html", struct{ Name string }{"x"})
+		_ = Show(w, http.StatusOK, "x", "")
 	})).ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
 	_, rest, _ := strings.Cut(w.Body.String(), "<style>")
 	style, _, _ := strings.Cut(rest, "</style>")

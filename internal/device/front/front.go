@@ -29,7 +29,6 @@ import (
 	"github.com/paperclip-nas/paperclip/internal/domain/catalog"
 	"github.com/paperclip-nas/paperclip/internal/protocol/corewire"
 	"github.com/paperclip-nas/paperclip/internal/protocol/deviceapi"
-	"github.com/paperclip-nas/paperclip/internal/web"
 	"github.com/paperclip-nas/paperclip/internal/x/clock"
 )
 
@@ -58,7 +57,6 @@ type Config struct {
 type Front struct {
 	cfg      Config
 	log      *slog.Logger
-	look     *web.Look
 	handler  http.Handler
 	view     atomic.Pointer[view]
 	cert     atomic.Pointer[certificate]
@@ -100,11 +98,7 @@ func New(cfg Config) *Front {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
 	f := &Front{cfg: cfg, log: cfg.Log, ready: make(chan struct{}), news: make(chan []Announcement, 1)}
-	look, err := web.New(pageFiles, pageName)
-	if err != nil {
-		panic(err) // the page is part of this program, and a test shows it
-	}
-	f.look, f.handler = look, newHandler(f, routes())
+	f.handler = newHandler(f, routes())
 	f.view.Store(&view{})
 	return f
 }

@@ -1,7 +1,6 @@
 package front
 
 import (
-	"embed"
 	"net"
 	"net/http"
 	"strconv"
@@ -11,13 +10,9 @@ import (
 	"github.com/paperclip-nas/paperclip/internal/protocol/announce"
 	"github.com/paperclip-nas/paperclip/internal/protocol/deviceapi"
 	"github.com/paperclip-nas/paperclip/internal/protocol/identity"
+	"github.com/paperclip-nas/paperclip/internal/web"
 	"github.com/paperclip-nas/paperclip/internal/x/printable"
 )
-
-const pageName = "page.html"
-
-//go:embed page.html
-var pageFiles embed.FS
 
 // page is what the device's page shows.
 type page struct {
@@ -48,7 +43,7 @@ func (f *Front) answerPage(w http.ResponseWriter, r *http.Request, v visitor) er
 		passed := int((f.cfg.Clock.Monotonic() - view.at) / time.Second)
 		p.Claim, p.Busy, p.Closes = view.device.Claim, !view.device.Ready, inMinutes(view.device.Claim.ClosesInSeconds-passed)
 	}
-	return f.look.Render(w, http.StatusOK, pageName, p)
+	return web.Show(w, http.StatusOK, p.Name+": a NAS with Paperclip", p.html())
 }
 
 func inMinutes(seconds int) string {
