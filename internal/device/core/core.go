@@ -83,6 +83,7 @@ type Config struct {
 	Policy   access.ButtonPolicy // what a claim may do; empty is all
 	Boot     clock.Boot          // what waits are measured by; nil: only while this program runs
 	Notifier Notifier            // how people are told of a notice; nil: on the LAN alone
+	SafeMode bool                // only recovery runs on this NAS just now (A7): shown, and changes nothing here
 }
 
 // Core is the deciding half of a device.
@@ -330,6 +331,20 @@ func (c *Core) passTime() {
 	}
 	c.passRequests()
 	c.showBanner()
+	c.speaker.mood(c.mood())
+}
+
+// mood is what the status light shows while there is nothing else to say.
+func (c *Core) mood() button.Mood {
+	switch {
+	case c.current != nil && !c.current.finished:
+		return button.MoodWorking
+	case c.deviceStatus() == nas.ConfigurationLost:
+		return button.MoodConfigLost
+	case c.cfg.SafeMode:
+		return button.MoodSafe
+	}
+	return button.MoodRest
 }
 
 // errStopped says that Run is not running.

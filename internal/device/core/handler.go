@@ -139,6 +139,15 @@ func (c *Core) claimState() deviceapi.Claim {
 	}
 }
 
+// Quiet tells whether nothing is under way that an end of core would disturb.
+func (c *Core) Quiet(ctx context.Context) bool {
+	quiet, err := in(ctx, c, func() (bool, error) {
+		_, open := c.claim.Closes()
+		return !open && (c.current == nil || c.current.finished), nil
+	})
+	return err == nil && quiet
+}
+
 // device is what anybody on the LAN may know.
 func (c *Core) device() deviceapi.Device {
 	return deviceapi.Device{

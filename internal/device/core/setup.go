@@ -88,6 +88,8 @@ func (c *Core) deviceStatus() nas.Status {
 		return nas.ConfigurationLost
 	case busy, !c.ready:
 		return nas.StartingServices
+	case c.cfg.SafeMode:
+		return nas.SafeMode
 	default:
 		return nas.Ready
 	}

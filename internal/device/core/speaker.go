@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"sync"
 
+	"github.com/paperclip-nas/paperclip/internal/device/journal"
 	"github.com/paperclip-nas/paperclip/internal/device/panel"
 	"github.com/paperclip-nas/paperclip/internal/domain/access"
 	"github.com/paperclip-nas/paperclip/internal/domain/button"
@@ -27,6 +28,9 @@ type speaker struct {
 type speech struct {
 	acknowledge int          // beeps owed for a hold
 	code        *access.Code // said over and over
+	once        button.Show  // owed, if it has pulses
+	mood        button.Mood  // shown by the light while there is nothing else
+	felt        bool         // the light shows that the button is held
 }
 
 func startSpeaker(ctx context.Context, p panel.Panel, log *slog.Logger) *speaker {
@@ -39,6 +43,18 @@ func (s *speaker) acknowledge(n int) { s.tell(func(sp *speech) { sp.acknowledge 
 func (s *speaker) say(c access.Code) { s.tell(func(sp *speech) { sp.code = &c }) }
 func (s *speaker) hush()             { s.tell(func(sp *speech) { sp.code = nil }) }
 func (s *speaker) wait()             { <-s.ended }
+
+// owe has a show played once; mood is what the light shows from now on.
+func (s *speaker) owe(show button.Show) { s.tell(func(sp *speech) { sp.once = show }) }
+
+func (s *speaker) mood(m button.Mood) {
+	s.mu.Lock()
+	same := s.now.mood == m
+	s.mu.Unlock()
+	if !same {
+		s.tell(func(sp *speech) { sp.mood = m })
+	}
+}
 
 func (s *speaker) tell(f func(*speech)) {
 	s.mu.Lock()
@@ -56,6 +72,7 @@ func (s *speaker) light(p button.Pattern) {
 		return
 	}
 	on := p == button.PatternHeld || p == button.PatternLetGo || p == button.PatternAgain
+	s.tell(func(sp *speech) { sp.felt = p != button.PatternRest })
 	if err := s.panel.Light.Set(s.panel.Status, on); err != nil {
 		s.log.Warn("the status light does not answer", "error", err)
 	}
@@ -64,12 +81,18 @@ func (s *speaker) light(p button.Pattern) {
 func (s *speaker) run(ctx context.Context) {
 	defer close(s.ended)
 	for ctx.Err() == nil {
-		n, code := s.next()
+		now := s.next()
 		switch {
-		case n > 0:
-			s.play(ctx, button.AckPattern(n))
-		case code != nil:
-			s.playUntilNews(ctx, code)
+		case now.acknowledge > 0:
+			s.play(ctx, button.AckPattern(now.acknowledge))
+		case now.code != nil:
+			s.playUntil(ctx, button.CodePattern(*now.code), func(sp speech) bool { return sp.acknowledge > 0 || sp.code != now.code })
+		case len(now.once.Pulses) > 0:
+			s.play(ctx, now.once.Pulses)
+		case now.mood != button.MoodRest && !now.felt:
+			s.playUntil(ctx, now.mood.Show().Pulses, func(sp speech) bool {
+				return sp.acknowledge > 0 || sp.code != nil || len(sp.once.Pulses) > 0 || sp.mood != now.mood || sp.felt
+			})
 		default:
 			select {
 			case <-ctx.Done():
@@ -79,22 +102,26 @@ func (s *speaker) run(ctx context.Context) {
 	}
 }
 
-// next is what to play now. An acknowledgement is taken with it.
-func (s *speaker) next() (acknowledge int, code *access.Code) {
+// next is what there is to play. What is played once is taken with it.
+func (s *speaker) next() speech {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	acknowledge, s.now.acknowledge = s.now.acknowledge, 0
-	return acknowledge, s.now.code
+	now := s.now
+	s.now.acknowledge = 0
+	if now.acknowledge == 0 && now.code == nil {
+		s.now.once = button.Show{}
+	}
+	return now
 }
 
-// playUntilNews says the code once, or until there is something else to say.
-func (s *speaker) playUntilNews(ctx context.Context, code *access.Code) {
+// playUntil plays the pulses once, or until there is something else to say.
+func (s *speaker) playUntil(ctx context.Context, pulses []button.Pulse, other func(speech) bool) {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		s.play(ctx, button.CodePattern(*code))
+		s.play(ctx, pulses)
 	}()
 	for {
 		select {
@@ -102,9 +129,9 @@ func (s *speaker) playUntilNews(ctx context.Context, code *access.Code) {
 			return
 		case <-s.news:
 			s.mu.Lock()
-			other := s.now.acknowledge > 0 || s.now.code != code
+			leave := other(s.now)
 			s.mu.Unlock()
-			if other {
+			if leave {
 				stop()
 				<-ended
 				return
@@ -113,12 +140,19 @@ func (s *speaker) playUntilNews(ctx context.Context, code *access.Code) {
 	}
 }
 
-func (s *speaker) play(ctx context.Context, pattern []button.Pulse) {
-	pulses := make([]panel.Pulse, len(pattern))
-	for i, p := range pattern {
-		pulses[i] = panel.Pulse{On: p.On, For: p.For, Hz: p.Hz}
-	}
-	if err := s.panel.Play(ctx, pulses); err != nil && ctx.Err() == nil {
+func (s *speaker) play(ctx context.Context, pulses []button.Pulse) {
+	if err := s.panel.Play(ctx, panel.Pulses(pulses)); err != nil && ctx.Err() == nil {
 		s.log.Warn("the beeper or light does not answer", "error", err)
+	}
+}
+
+// sayEnd says for whoever stands at the device how a reset ended.
+func (c *Core) sayEnd(state journal.State) {
+	switch {
+	case c.speaker == nil: // one that was interrupted ends before anything sounds
+	case state == journal.Committed:
+		c.speaker.owe(button.ReadyAgain())
+	case state == journal.Undone:
+		c.speaker.owe(button.PutBack())
 	}
 }

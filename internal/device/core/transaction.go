@@ -130,6 +130,7 @@ func (c *Core) ended(t *transaction, record *journal.Record, result journal.Resu
 			c.speaker.acknowledge(1) // D4: ready again
 		}
 		t.finished, t.problem, t.receipt = true, problem, file
+		c.sayEnd(result.State)
 		close(t.end)
 		if result.State != "" {
 			t.state = string(result.State)

@@ -12,6 +12,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/paperclip-nas/paperclip/internal/domain/button"
 	"github.com/paperclip-nas/paperclip/internal/x/clock"
 )
 
@@ -72,6 +73,15 @@ type Pulse struct {
 	For time.Duration
 	// Hz is the pitch while On; 0 means light only.
 	Hz int
+}
+
+// Pulses are a pattern of the domain as this package plays it.
+func Pulses(pattern []button.Pulse) []Pulse {
+	pulses := make([]Pulse, len(pattern))
+	for i, p := range pattern {
+		pulses[i] = Pulse{On: p.On, For: p.For, Hz: p.Hz}
+	}
+	return pulses
 }
 
 // Play plays the pulses once by beeper and status light, and leaves both

@@ -89,6 +89,9 @@ func deviceProblems() []Problem {
 		{ID: "wrong_method", Exit: WrongUse, Text: "This address is not used like that.", Meaning: "Nothing was done."},
 		{ID: "https_needed", Exit: Refused, Text: "This is only answered over HTTPS.", Meaning: "Nothing was done.", WhatToDo: "Use the NAS's HTTPS port, 5001 unless it was changed."},
 		{ID: "unknown_owner", Exit: NotFound, Text: "No owner key is enrolled as %s.", WhatToDo: "`paperclipd owners` lists them."},
+		{ID: "sandbox_open", Exit: Failed, Text: "paperclipd does not run: the kernel would let it write to %s.", Meaning: "It runs only where its own bugs cannot reach the data. Nothing was changed.", WhatToDo: "Start it by its systemd units, unchanged; where a volume is mounted inside /etc or /var/lib/paperclip, mount it elsewhere."},
+		{ID: "sandbox_failed", Exit: Failed, Text: "paperclipd does not run: its sandbox could not be made or tried.", Meaning: "It runs only where its own bugs cannot reach the data. Nothing was changed.", WhatToDo: "See the log; `paperclipd doctor` says what was found."},
+		{ID: "sandbox_anew", Exit: Failed, Text: "A volume was mounted, and paperclipd starts anew to be kept from it as well.", Meaning: "Nothing was changed; systemd starts it again at once."},
 		{ID: "not_root", Exit: WrongUse, Text: "%s needs root.", WhatToDo: "Run it with sudo."},
 	}
 }

@@ -26,6 +26,7 @@ const (
 	CheckingFileSystem Status = 100 // shown by the vendor's assistant, no a7 known
 	Unknown            Status = 101 // nothing said so
 	Other              Status = 102 // a number that no source names
+	SafeMode           Status = 103 // ours: a boot in which only recovery runs (A7)
 )
 
 // statusFact is one row of vendors/synology.md §3.1.
@@ -52,6 +53,7 @@ func statusFacts() map[Status]statusFact {
 		Migratable:         {"migratable", "Migratable", "The system in the box is newer than the one on the drives: the drives were moved here."},
 		CheckingFileSystem: {"checking_file_system", "Checking file system", "It checks its file systems. Wait."},
 		Unknown:            {"unknown", "Unknown", "It did not say how it is."},
+		SafeMode:           {"safe_mode", "Safe mode", "Only recovery runs: no SSH, no file sharing. Hold its button to get back in; an ordinary restart brings everything back as it was."},
 		Other:              {"other", "Other", "It gave a state that no source names."},
 	}
 }
@@ -62,7 +64,7 @@ func Statuses() []Status {
 	for s := NotConfigured; s <= Migratable; s++ {
 		all = append(all, s)
 	}
-	return append(all, CheckingFileSystem, Unknown, Other)
+	return append(all, CheckingFileSystem, SafeMode, Unknown, Other)
 }
 
 // StatusFromFindhost reads field a7. A number that no source names is Other.
