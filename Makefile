@@ -8,7 +8,7 @@ SHELL   := /bin/bash -o pipefail
 RELEASE := -buildvcs=auto -trimpath -ldflags='-s -w'
 TOOL    := $(GO) tool -modfile=tools/go.mod
 
-.PHONY: help build test race lint fuzz kill crash bench-reset soak-button test-vm test-nspawn mutate test-net bench-find demo dist clean
+.PHONY: help build test race lint fuzz kill crash bench-reset bench-idle soak-button test-vm test-nspawn mutate test-net bench-find demo dist clean
 
 help:            ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -17,7 +17,7 @@ build:           ## the programs, static, into bin/
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/ ./cmd/...
 
 test:            ## every test with the race detector; what needs root or tools skips and says so
-	@.ci/need gcc libc6-dev iproute2 nftables dnsmasq-base
+	@.ci/need gcc libc6-dev iproute2 nftables dnsmasq-base systemd
 	@$(GO) build -o bin/report ./test/report
 	$(GO) test -race -json ./... | bin/report
 
@@ -38,6 +38,9 @@ crash:           ## a power cut at every point of every reset, on disks that for
 
 bench-reset:     ## journal and files, accepted to committed, beside the same writes and fsyncs alone
 	$(GO) test ./test/crash -run '^$$' -bench '^BenchmarkReset$$' -benchtime 40x -count=1
+
+bench-idle:      ## both processes with nothing to do: memory, wake-ups and size, beside a bare Go listener (root)
+	PAPERCLIP_BENCH=1 $(GO) test ./test/idle -run '^TestIdle$$' -count=1 -v
 
 soak-button:     ## N button traces against the oracle, 0 may be misread (N=10000000)
 	$(GO) test ./internal/domain/button -run '^TestSoak$$' -count=1 -timeout 0 -v -soak.traces=$(N)

@@ -1,16 +1,19 @@
 #!/bin/sh
-# install.sh [--root DIR] PAPERCLIPD: puts a built paperclipd and its units onto a Debian system.
+# install.sh [--root DIR] [--boot-entry] PAPERCLIPD: puts a built paperclipd and its units onto a Debian system.
 #
 # Without --root it installs on this machine and starts the units; with it, onto a root below DIR
 # (an image), where they start at the next boot. What is there of the configuration stays. Running it
-# again changes nothing more.
+# again changes nothing more. --boot-entry also adds "Paperclip safe mode" to GRUB's menu
+# (docs/safe-mode.md).
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 root=
+entry=
 fail() { echo "install.sh: $*" >&2; exit 2; }
 while [ $# -gt 0 ]; do
 	case $1 in
 	--root) [ $# -ge 2 ] || fail "--root wants a folder"; root=${2%/}; shift 2 ;;
+	--boot-entry) entry=yes; shift ;;
 	-*) fail "unknown option $1" ;;
 	*) break ;;
 	esac
@@ -27,9 +30,10 @@ put() { # put MODE SOURCE TARGET: a whole file or none, also when the power fail
 	mv -f "$root$3.new" "$root$3"
 }
 put 0755 "$1" /usr/sbin/paperclipd
-for unit in paperclip-recovery paperclipd-core paperclipd-front; do
-	put 0644 "$here/systemd/$unit.service" "/usr/lib/systemd/system/$unit.service"
+for unit in paperclip-recovery.service paperclipd-core.service paperclipd-front.service paperclip-safe.target; do
+	put 0644 "$here/systemd/$unit" "/usr/lib/systemd/system/$unit"
 done
+put 0755 "$here/systemd-generators/paperclip-safe" /usr/lib/systemd/system-generators/paperclip-safe
 put 0644 "$here/sysusers.d/paperclip.conf" /usr/lib/sysusers.d/paperclip.conf
 put 0644 "$here/tmpfiles.d/paperclip.conf" /usr/lib/tmpfiles.d/paperclip.conf
 put 0644 "$here/logind.conf.d/50-paperclip.conf" /usr/lib/systemd/logind.conf.d/50-paperclip.conf
@@ -45,4 +49,11 @@ if [ -z "$root" ]; then
 	systemctl kill --signal=HUP systemd-logind.service # reads its configuration anew
 	systemctl start paperclip-recovery.service
 	systemctl restart paperclipd-core.service paperclipd-front.service
+fi
+if [ -n "$entry" ]; then
+	[ -d "$root/etc/grub.d" ] || fail "this system does not start by GRUB; docs/safe-mode.md says what to add to another boot loader"
+	put 0755 "$here/grub.d/45_paperclip_safe" /etc/grub.d/45_paperclip_safe
+	[ -n "$root" ] || update-grub
+elif [ -z "$root" ] && [ -d /etc/grub.d ] && [ ! -e /etc/grub.d/45_paperclip_safe ]; then
+	echo "install.sh: for a boot entry \"Paperclip safe mode\", run it again with --boot-entry"
 fi

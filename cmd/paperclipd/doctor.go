@@ -62,6 +62,7 @@ func (m *machine) patient(o *options) doctor.Machine {
 		},
 	}
 	if m.root == "" {
+		p.Sandbox, p.Rules = m.sandboxFound, coreRules
 		p.Button, p.Beeper = findButton, findBeeper
 		p.User = func() error {
 			_, _, err := frontIDs()

@@ -13,6 +13,7 @@ import (
 	"github.com/paperclip-nas/paperclip/internal/device/announcer"
 	"github.com/paperclip-nas/paperclip/internal/device/config"
 	"github.com/paperclip-nas/paperclip/internal/device/front"
+	"github.com/paperclip-nas/paperclip/internal/device/sandbox"
 	"github.com/paperclip-nas/paperclip/internal/device/service"
 	"github.com/paperclip-nas/paperclip/internal/domain/catalog"
 )
@@ -37,6 +38,11 @@ func runFront(ctx context.Context, m *machine, o *options) error {
 		cfg = config.Default()
 	case err != nil:
 		return err
+	}
+	if m.root == "" {
+		if _, err := m.confine(sandbox.Front()); err != nil {
+			return err
+		}
 	}
 	room := &room{virtual: cfg.Network.VirtualCards, clock: m.clock}
 	fc := front.Config{Dial: m.dialCore, OnLink: room.onLink, Clock: m.clock, Log: m.log}

@@ -14,6 +14,7 @@ import (
 	"github.com/paperclip-nas/paperclip/internal/device/config"
 	"github.com/paperclip-nas/paperclip/internal/device/panel"
 	"github.com/paperclip-nas/paperclip/internal/device/panel/evdev"
+	"github.com/paperclip-nas/paperclip/internal/device/panel/gpio"
 	"github.com/paperclip-nas/paperclip/internal/device/panel/sysled"
 	"github.com/paperclip-nas/paperclip/internal/domain/catalog"
 )
@@ -40,28 +41,28 @@ func buttonConfig(cfg config.Config) evdev.Config {
 func (m *machine) openPanel(ctx context.Context, cfg config.Config) (p panel.Panel, closers []io.Closer, err error) {
 	p.Clock = m.clock
 	if !cfg.Panel.Button.None() {
-		b, err := patiently(ctx, m, func() (*evdev.Button, error) { return evdev.Open(buttonConfig(cfg)) })
+		b, err := patiently(ctx, m, func() (openButton, error) { return newButton(cfg) })
 		switch {
 		case err == nil:
 			p.Button, closers = b, append(closers, b)
 		case ctx.Err() != nil:
 			return p, closers, ctx.Err()
-		case cfg.Panel.Button.Path() != "":
+		case cfg.Panel.Button.Named():
 			return p, closers, catalog.New("no_button", err.Error()).Because(err)
 		default:
 			m.log.Error("there is no reset button; a claim cannot be opened at the device", "error", err)
 		}
 	}
 	if !cfg.Panel.Beeper.None() {
-		b, err := evdev.OpenBeeper(cfg.Panel.Beeper.Path())
+		b, err := newBeeper(cfg)
 		if err != nil {
 			m.log.Error("there is no beeper; the code cannot be heard", "error", err)
 		} else {
 			p.Beeper, closers = b, append(closers, b)
 		}
 	}
-	if light := cfg.Panel.Light.String(); light != "" {
-		l, err := sysled.Open(sysled.Dir, map[string]string{status: light})
+	if !cfg.Panel.Light.None() {
+		l, err := newLight(cfg)
 		if err != nil {
 			m.log.Error("the light cannot be used", "error", err)
 		} else {
@@ -69,6 +70,43 @@ func (m *machine) openPanel(ctx context.Context, cfg config.Config) (p panel.Pan
 		}
 	}
 	return p, closers, nil
+}
+
+// The parts with their ends, whatever they hang on.
+type (
+	openButton interface {
+		panel.Button
+		io.Closer
+	}
+	openBeeper interface {
+		panel.Beeper
+		io.Closer
+	}
+	openLight interface {
+		panel.Light
+		io.Closer
+	}
+)
+
+func newButton(cfg config.Config) (openButton, error) {
+	if line, ok := cfg.Panel.Button.GPIO(); ok {
+		return gpio.OpenButton(gpio.Line(line))
+	}
+	return evdev.Open(buttonConfig(cfg))
+}
+
+func newBeeper(cfg config.Config) (openBeeper, error) {
+	if line, ok := cfg.Panel.Beeper.GPIO(); ok {
+		return gpio.OpenOutput(gpio.Line(line), "")
+	}
+	return evdev.OpenBeeper(cfg.Panel.Beeper.Path())
+}
+
+func newLight(cfg config.Config) (openLight, error) {
+	if line, ok := cfg.Panel.Light.GPIO(); ok {
+		return gpio.OpenOutput(gpio.Line(line), status)
+	}
+	return sysled.Open(sysled.Dir, map[string]string{status: cfg.Panel.Light.LED()})
 }
 
 // patiently tries again for a while.
@@ -89,7 +127,7 @@ func patiently[T any](ctx context.Context, m *machine, open func() (T, error)) (
 // findButton says which button there is, for doctor. One that is taken is
 // core's already.
 func findButton(cfg config.Config) (string, error) {
-	b, err := evdev.Open(buttonConfig(cfg))
+	b, err := newButton(cfg)
 	switch {
 	case errors.Is(err, unix.EBUSY):
 		return "There is a reset button, and paperclipd has it.", nil
@@ -100,7 +138,10 @@ func findButton(cfg config.Config) (string, error) {
 }
 
 func findBeeper(cfg config.Config) (string, error) {
-	b, err := evdev.OpenBeeper(cfg.Panel.Beeper.Path())
+	b, err := newBeeper(cfg)
+	if errors.Is(err, unix.EBUSY) {
+		return "There is a beeper, and paperclipd has it.", nil
+	}
 	if err != nil {
 		return "", fmt.Errorf("no beeper: %w", err)
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/paperclip-nas/paperclip/internal/device/config"
 	"github.com/paperclip-nas/paperclip/internal/device/core"
+	"github.com/paperclip-nas/paperclip/internal/device/sandbox"
 )
 
 func newRecover(o *options) *cobra.Command {
@@ -30,6 +31,11 @@ func runRecover(ctx context.Context, m *machine, o *options) error {
 	if err != nil {
 		m.log.Error("going on without the configuration", "error", err)
 		cfg = config.Default()
+	}
+	if m.root == "" { // doors wait for this unit: it goes on where the kernel has no Landlock
+		if _, _, err := sandbox.Core().Apply(); err != nil {
+			m.log.Error("going on without Landlock", "error", err)
+		}
 	}
 	return core.Recover(ctx, m.core(cfg))
 }

@@ -88,6 +88,7 @@ func printStatus(w io.Writer, r statusReport) {
 	if s := r.Status; s != nil {
 		fmt.Fprintf(w, "Name:          %s\n", s.Device.Name)
 		fmt.Fprintf(w, "Key:           %s\n", identity.Grouped(s.Device.KeyID))
+		fmt.Fprintf(w, "Status:        %s: %s\n", s.Device.State(), s.Device.State().Meaning())
 		switch c := s.Device.Claim; {
 		case !c.Open:
 			fmt.Fprintln(w, "Claim:         none is open")

@@ -25,7 +25,7 @@ type Built struct {
 func Build(ctx context.Context, root, dir string) (Built, error) {
 	b := Built{Guest: filepath.Join(dir, "guest"), Paperclip: filepath.Join(dir, "paperclip"), Payload: filepath.Join(dir, "payload.tar")}
 	payload := filepath.Join(dir, "payload")
-	for output, source := range map[string]string{b.Guest: "./test/vm/guest", b.Paperclip: "./cmd/paperclip", filepath.Join(payload, "paperclipd"): "./cmd/paperclipd"} {
+	for output, source := range map[string]string{b.Guest: "./test/vm/guest", b.Paperclip: "./cmd/paperclip", filepath.Join(payload, "paperclipd"): "./cmd/paperclipd", filepath.Join(payload, "trespass"): "./test/vm/trespass"} {
 		c := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", output, source)
 		c.Dir, c.Env = root, append(os.Environ(), "CGO_ENABLED=0")
 		if out, err := c.CombinedOutput(); err != nil {

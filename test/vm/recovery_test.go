@@ -62,6 +62,9 @@ func TestNAS(t *testing.T) {
 			{"a claim behind a firewall, with no DHCP, changes nothing (promise 2)", testClaimChangesNothing},
 		}},
 		{"lapse", lapse, []part{
+			{"the kernel keeps a bug from the data (promise 1)", testDataGuard},
+			{"the sandbox is tried at every start (promise 1)", testSandboxIsTried},
+			{"safe mode (A7)", testSafeMode},
 			{"a claim that lapses changes nothing (promise 2)", testClaimLapses},
 		}},
 		{"disk", disk, []part{

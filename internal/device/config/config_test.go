@@ -82,6 +82,10 @@ func TestMistakes(t *testing.T) {
 		"group":             {"[device]\nadmin_group = \"Domain Admins\"\n", "line 2, column 15"},
 		"relative volume":   {"[device]\nvolumes = [\"/srv\", \"data\"]\n", "line 2, column 20"},
 		"button elsewhere":  {"[panel]\nbutton = \"/etc/shadow\"\n", "line 2, column 10"},
+		"gpio chip alone":   {"[panel]\nbutton = \"gpio:gpiochip0\"\n", "line 2, column 10"},
+		"gpio high":         {"[panel]\nbutton = \"gpio:gpiochip0:3:high\"\n", "line 2, column 10"},
+		"gpio by path":      {"[panel]\nbeeper = \"gpio:/dev/gpiochip0:3\"\n", "line 2, column 10"},
+		"gpio light":        {"[panel]\nlight = \"gpio:\"\n", "line 2, column 9"},
 		"button by dots":    {"[panel]\nbutton = \"/dev/input/../mem\"\n", "line 2, column 10"},
 		"key":               {"[panel]\nbutton_key = \"KEY_POWER\"\n", "line 2, column 14"},
 		"key number":        {"[panel]\nbutton_key = \"0x300\"\n", "line 2, column 14"},
@@ -190,4 +194,29 @@ func FuzzParse(f *testing.F) {
 			t.Errorf("%q: %+v", text, c)
 		}
 	})
+}
+
+func TestGPIOLines(t *testing.T) {
+	c, err := Parse("x", []byte("[panel]\nbutton = \"gpio:gpiochip0:3:low\"\nbeeper = \"gpio:BUZZER\"\nlight = \"gpio:gpiochip12:40\"\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, part := range []struct {
+		gpio func() (Line, bool)
+		want Line
+	}{
+		{c.Panel.Button.GPIO, Line{Chip: "gpiochip0", Offset: 3, Low: true}},
+		{c.Panel.Beeper.GPIO, Line{Name: "BUZZER"}},
+		{c.Panel.Light.GPIO, Line{Chip: "gpiochip12", Offset: 40}},
+	} {
+		if got, ok := part.gpio(); !ok || got != part.want {
+			t.Errorf("%+v, want %+v", got, part.want)
+		}
+	}
+	if c.Panel.Button.Path() != "" || c.Panel.Light.LED() != "" || !c.Panel.Button.Named() || c.Panel.Light.None() {
+		t.Errorf("a line is taken for a device: %+v", c.Panel)
+	}
+	if _, ok := Default().Panel.Button.GPIO(); ok || Default().Panel.Button.Named() {
+		t.Error("the default is a line")
+	}
 }

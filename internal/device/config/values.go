@@ -132,20 +132,30 @@ const (
 // None tells that the device does without this part.
 func (p Part) None() bool { return p.text == none }
 
-// Path is the path of the part's device; empty where it is to be looked for, or
-// there is none.
+// Path is the path of the part's device; empty where it is to be looked for, is
+// a GPIO line, or there is none.
 func (p Part) Path() string {
-	if p.text == auto || p.text == none {
+	if _, gpio := p.GPIO(); gpio || p.text == auto || p.text == none {
 		return ""
 	}
 	return p.text
 }
 
-// UnmarshalText takes auto, none or a path below /dev/input.
+// Named tells that the owner said which device it is.
+func (p Part) Named() bool { return p.text != auto && p.text != none }
+
+// GPIO is the line that the part hangs on, where it is one.
+func (p Part) GPIO() (Line, bool) { return gpioLine(p.text) }
+
+// UnmarshalText takes auto, none, a path below /dev/input or a GPIO line.
 func (p *Part) UnmarshalText(text []byte) error {
 	s := string(text)
-	if s != auto && s != none && (path.Clean(s) != s || !strings.HasPrefix(s, "/dev/input/")) {
-		return fmt.Errorf(`%q is not "auto", "none" or a path below /dev/input`, s)
+	if strings.HasPrefix(s, gpioPrefix) {
+		if err := checkLine(s); err != nil {
+			return err
+		}
+	} else if s != auto && s != none && (path.Clean(s) != s || !strings.HasPrefix(s, "/dev/input/")) {
+		return fmt.Errorf(`%q is not "auto", "none", a path below /dev/input or a GPIO line such as "gpio:gpiochip0:3:low"`, s)
 	}
 	p.text = s
 	return nil
@@ -194,16 +204,33 @@ func (k *Key) UnmarshalText(text []byte) error {
 // ScanCode is what the hardware reports for a key.
 type ScanCode uint32
 
-// Light is the name of a light below /sys/class/leds, or empty for none.
+// Light is the name of a light below /sys/class/leds, a GPIO line, or empty for
+// none.
 type Light struct{ text string }
 
-// String is the light's name.
-func (l Light) String() string { return l.text }
+// None tells that there is no light.
+func (l Light) None() bool { return l.text == "" }
 
-// UnmarshalText takes a name without a path.
+// LED is the light's name below /sys/class/leds; empty where it is a GPIO line,
+// or there is none.
+func (l Light) LED() string {
+	if _, gpio := l.GPIO(); gpio {
+		return ""
+	}
+	return l.text
+}
+
+// GPIO is the line that the light hangs on, where it is one.
+func (l Light) GPIO() (Line, bool) { return gpioLine(l.text) }
+
+// UnmarshalText takes a name without a path, or a GPIO line.
 func (l *Light) UnmarshalText(text []byte) error {
 	s := string(text)
-	if s == "." || s == ".." || len(s) > 255 || strings.ContainsAny(s, "/\x00") {
+	if strings.HasPrefix(s, gpioPrefix) {
+		if err := checkLine(s); err != nil {
+			return err
+		}
+	} else if s == "." || s == ".." || len(s) > 255 || strings.ContainsAny(s, "/\x00") {
 		return fmt.Errorf("%q is not the name of a light below /sys/class/leds", s)
 	}
 	l.text = s

@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/paperclip-nas/paperclip/internal/device/config"
+	"github.com/paperclip-nas/paperclip/internal/device/sandbox"
 	"github.com/paperclip-nas/paperclip/internal/device/service"
 	"github.com/paperclip-nas/paperclip/internal/device/setting"
 	"github.com/paperclip-nas/paperclip/internal/domain/catalog"
@@ -45,6 +46,8 @@ type Machine struct {
 	Cards          func(config.Config) ([]string, error) // network cards that a claim can use
 	Device         func(path string) (uint64, error)     // the number of the file system at path
 	Core           func(context.Context) error           // whether core answers
+	Sandbox        func() (sandbox.Report, error)        // what core could not do when it started
+	Rules          func(config.Config) sandbox.Rules     // what it should be able to do now
 }
 
 // Look makes every check. It goes on after one that fails.
@@ -63,6 +66,7 @@ func Look(ctx context.Context, m Machine) []Check {
 	checks = append(checks, m.panel(cfg)...)
 	checks = append(checks, m.network(cfg)...)
 	checks = append(checks, m.volumes(cfg)...)
+	checks = append(checks, m.sandbox(cfg)...)
 	if m.Core != nil {
 		checks = append(checks, check("core", m.Core(ctx), "The part of paperclipd that holds the keys answers."))
 	}
@@ -196,11 +200,11 @@ func (m Machine) panel(cfg config.Config) []Check {
 			checks = append(checks, checkOr(part.id, err, found, "Name it in paperclip.toml, [panel] "+part.id+"."))
 		}
 	}
-	light := cfg.Panel.Light.String()
+	light := cfg.Panel.Light.LED()
 	if light != "" && !m.has("/sys/class/leds/"+light) {
 		checks = append(checks, Check{ID: "light", Why: fmt.Sprintf("There is no light %q in /sys/class/leds.", light), WhatToDo: "Correct paperclip.toml, [panel] light."})
 	}
-	if cfg.Panel.Beeper.None() && light == "" {
+	if cfg.Panel.Beeper.None() && cfg.Panel.Light.None() {
 		checks = append(checks, Check{ID: "code", Why: "With neither beeper nor light nobody can be told the code of a claim.", WhatToDo: "Set one in paperclip.toml, [panel]."})
 	}
 	return checks

@@ -9,6 +9,7 @@ import (
 	"testing/fstest"
 
 	"github.com/paperclip-nas/paperclip/internal/device/config"
+	"github.com/paperclip-nas/paperclip/internal/device/sandbox"
 	"github.com/paperclip-nas/paperclip/internal/device/setting"
 	"github.com/paperclip-nas/paperclip/internal/domain/catalog"
 	"github.com/paperclip-nas/paperclip/internal/domain/nas"
@@ -58,6 +59,10 @@ func healthy() (Machine, files) {
 		Cards:  func(config.Config) ([]string, error) { return []string{"eth0"}, nil },
 		Device: func(path string) (uint64, error) { return uint64(len(path)), nil },
 		Core:   func(context.Context) error { return nil },
+		Sandbox: func() (sandbox.Report, error) {
+			return sandbox.Report{Landlock: 2, Write: []string{"/etc"}, Volumes: []sandbox.Volume{{Path: "/srv", Refused: sandbox.ByMount}}, Devices: 3}, nil
+		},
+		Rules: func(config.Config) sandbox.Rules { return sandbox.Rules{Write: []string{"/etc", "/var/lib/samba"}} },
 	}, f
 }
 
@@ -105,6 +110,14 @@ func TestEachFaultIsFound(t *testing.T) {
 			configured("[device]\nvolumes = [\"/srv\"]\n")(m, f)
 			m.Device = func(string) (uint64, error) { return 1, nil }
 		}, "volume /srv", "system's own"},
+		"sandbox not tried": {func(m *Machine, _ files) {
+			m.Sandbox = func() (sandbox.Report, error) { return sandbox.Report{}, fs.ErrNotExist }
+		}, "sandbox", "not said"},
+		"sandbox open": {sandboxed(sandbox.Report{Open: []string{"/srv"}}), "sandbox", "does not run"},
+		"one layer":    {sandboxed(sandbox.Report{Landlock: 2, Write: []string{"/etc"}, Volumes: []sandbox.Volume{{Path: "/srv", Refused: sandbox.ByRules}}}), "sandbox", "no truncation"},
+		"samba came later": {func(_ *Machine, f files) {
+			f.MapFS["var/lib/samba"] = &fstest.MapFile{Mode: fs.ModeDir}
+		}, "sandbox.new", "/var/lib/samba"},
 		"core": {func(m *Machine, _ files) {
 			m.Core = func(context.Context) error { return catalog.New("core_unreachable") }
 		}, "core", "does not answer"},
@@ -121,6 +134,10 @@ func TestEachFaultIsFound(t *testing.T) {
 			t.Errorf("%s: %+v", name, bad)
 		}
 	}
+}
+
+func sandboxed(r sandbox.Report) func(*Machine, files) {
+	return func(m *Machine, _ files) { m.Sandbox = func() (sandbox.Report, error) { return r, nil } }
 }
 
 func with(m *Machine, a setting.Adapter) func(config.Config) []setting.Adapter {

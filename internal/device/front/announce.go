@@ -44,7 +44,8 @@ func (f *Front) announcements(v *view) []Announcement {
 	}
 	for _, in := range interfaces {
 		n := announce.Native{Name: v.device.Name, KeyID: v.device.KeyID, MAC: in.MAC, Claim: v.state.Claim.Open}
-		if v.device.Status == nas.ConfigurationLost.ID() {
+		switch nas.StatusOf(v.device.Status) {
+		case nas.ConfigurationLost, nas.SafeMode:
 			n.Status = v.device.Status
 		}
 		instance, err := n.Instance(https.Port())

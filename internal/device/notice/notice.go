@@ -67,14 +67,20 @@ func (s System) Banner(_ context.Context, text string) error {
 	return atomicfile.Replace(s.FS, "notice.banner", file, []byte(bounded(text, maxText)), atomicfile.Options{Mode: 0o644, Enforce: true})
 }
 
-// Mail sends a message to root, by the system's sendmail. A system without one
-// sends none, which is no error.
+// Mail sends a message to root, by the system's sendmail, which systemd runs: in
+// our own sandbox it could not write to its queue. A system without one sends
+// none, which is no error.
 func (s System) Mail(ctx context.Context, subject, text string) error {
+	if _, err := s.FS.Stat(sendmail); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
 	var m bytes.Buffer
 	fmt.Fprintf(&m, "To: root\r\nSubject: %s\r\nAuto-Submitted: auto-generated\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n",
 		mime.QEncoding.Encode("utf-8", oneLine(subject)))
 	m.WriteString(bounded(text, maxText))
-	out, err := s.Runner.Run(ctx, "notice.mail", opfs.Command{Path: sendmail, Args: []string{"-i", "--", "root"}, Stdin: m.Bytes(), Timeout: mailTime})
+	out, err := s.Runner.Run(ctx, "notice.mail", opfs.Command{
+		Path: "systemd-run", Args: []string{"--quiet", "--collect", "--pipe", "--wait", "--", sendmail, "-i", "--", "root"}, Stdin: m.Bytes(), Timeout: mailTime,
+	})
 	switch {
 	case errors.Is(err, opfs.ErrNoCommand):
 		return nil

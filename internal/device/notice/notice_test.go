@@ -73,13 +73,21 @@ func TestBanner(t *testing.T) {
 // whatever is in it.
 func TestMail(t *testing.T) {
 	r := &runner{}
-	s := notice.System{Runner: r}
+	root := t.TempDir()
+	s := notice.System{FS: opfs.Under(root, opfs.OS(nil)), Runner: r}
+	if err := s.Mail(context.Background(), "a", "b"); err != nil || len(r.got) > 0 {
+		t.Errorf("a system without mail: %v, %v", err, r.got)
+	}
+	sendmail := filepath.Join(root, "usr/sbin/sendmail")
+	if err := errors.Join(os.MkdirAll(filepath.Dir(sendmail), 0o755), os.WriteFile(sendmail, nil, 0o755)); err != nil {
+		t.Fatal(err)
+	}
 	if err := s.Mail(context.Background(), "reset of cellar\r\nBcc: everybody@example.org", "text\n"); err != nil {
 		t.Fatal(err)
 	}
 	c := r.got[0]
 	head, body, _ := strings.Cut(string(c.Stdin), "\r\n\r\n")
-	if c.Path != "/usr/sbin/sendmail" || strings.Join(c.Args, " ") != "-i -- root" || r.op != "notice.mail" || c.Timeout <= 0 {
+	if c.Path != "systemd-run" || !strings.HasSuffix(strings.Join(c.Args, " "), "--pipe --wait -- /usr/sbin/sendmail -i -- root") || r.op != "notice.mail" || c.Timeout <= 0 {
 		t.Errorf("%s: %+v", r.op, c)
 	}
 	if body != "text\n" || strings.Contains(head, "\nBcc:") || !strings.Contains(head, "Subject: reset of cellar") {
@@ -90,7 +98,7 @@ func TestMail(t *testing.T) {
 	}
 	r.fail = opfs.ErrNoCommand
 	if err := s.Mail(context.Background(), "a", "b"); err != nil {
-		t.Errorf("a system without mail: %v", err)
+		t.Errorf("a system without systemd: %v", err)
 	}
 	r.fail, r.out = nil, opfs.Output{ExitCode: 75, Stderr: []byte("queue full")}
 	if err := s.Mail(context.Background(), "a", "b"); err == nil || !strings.Contains(err.Error(), "queue full") {

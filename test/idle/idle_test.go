@@ -1,0 +1,194 @@
+//go:build linux
+
+// Package idle measures what paperclipd costs a NAS on which nobody presses
+// anything: memory, wake-ups and size, beside the least that a Go program costs
+// (make bench-idle). It changes nothing on the machine: core and front run in
+// name spaces of their own, over empty folders.
+package idle
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// stage makes a machine with nothing on it and runs the programs: $1 is the
+// folder with them. It says "ready" when front answers.
+const stage = `set -eu
+mount --make-rprivate /
+grep -v '^paperclip:' /etc/passwd > "$1/passwd"; echo 'paperclip:x:64999:64999::/nonexistent:/usr/sbin/nologin' >> "$1/passwd"
+mount --bind "$1/passwd" /etc/passwd
+mount -t tmpfs tmpfs /run; mkdir -p /run/systemd/system /run/paperclip; chown 0:64999 /run/paperclip; chmod 750 /run/paperclip
+mount -t tmpfs tmpfs /var/lib; mkdir -m 700 /var/lib/paperclip
+ip link set lo up; ip link add eth0 type veth peer name eth1; ip link set eth0 up; ip link set eth1 up; ip address add 192.168.1.2/24 dev eth0
+printf '[panel]\nbutton = "none"\nbeeper = "none"\n[network]\nvirtual_cards = true\n' > "$1/paperclip.toml"; chmod 755 "$1"; chmod 644 "$1/paperclip.toml"
+"$1/paperclipd" --config "$1/paperclip.toml" core 2> "$1/core.log" & echo "core $!"
+for i in $(seq 600); do [ -S /run/paperclip/core.sock ] && break; sleep 0.05; done
+setpriv --reuid=64999 --regid=64999 --clear-groups --ambient-caps=-all "$1/paperclipd" --config "$1/paperclip.toml" front 2> "$1/front.log" & echo "front $!"
+for i in $(seq 600); do ss -Hltn 'sport = :5001' | grep -q . && break; sleep 0.05; done
+"$1/bare" > /dev/null & echo "bare $!"
+"$1/bare" > /dev/null & echo "bare $!"
+echo ready
+read -r _ || true
+`
+
+// length is how long the machine is watched.
+const length = 60 * time.Second
+
+func TestIdle(t *testing.T) {
+	if os.Getenv("PAPERCLIP_BENCH") != "1" {
+		t.Skip("measures for a minute, as root: run make bench-idle")
+	}
+	if os.Getuid() != 0 {
+		t.Skip("needs root, for name spaces of its own")
+	}
+	dir, err := os.MkdirTemp("", "idle-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	build(t, filepath.Join(dir, "paperclipd"), "./cmd/paperclipd")
+	build(t, filepath.Join(dir, "bare"), "./test/idle/bare")
+	pids := start(t, dir)
+	wait(t, time.Second*10) // what a start leaves to collect
+	before := wakeUps(t, pids)
+	began := time.Now()
+	wait(t, length)
+	seconds := time.Since(began).Seconds()
+	after := wakeUps(t, pids)
+
+	ours, floor := 0, 0
+	for name, all := range pids {
+		for i, pid := range all {
+			pss := number(t, fmt.Sprintf("/proc/%d/smaps_rollup", pid), "Pss:")
+			key := fmt.Sprint(name, i)
+			rate := float64(after[key]-before[key]) / seconds
+			t.Logf("%-6s %6d KiB PSS, %.2f wake-ups a second", name, pss, rate)
+			if name == "bare" {
+				floor += pss
+			} else {
+				ours += pss
+			}
+		}
+	}
+	rate := float64(after["core0"]+after["front0"]-before["core0"]-before["front0"]) / seconds
+	t.Logf("both processes idle: %d KiB, %.1f × two bare Go listeners (%d KiB); at most 4 is wanted", ours, float64(ours)/float64(floor), floor)
+	t.Logf("both processes idle: %.2f wake-ups a second; under 1 is wanted", rate)
+	t.Logf("size: %.1f MB, %.1f × a bare listener (%.1f MB); at most 12 MB is wanted", size(t, dir, "paperclipd"), size(t, dir, "paperclipd")/size(t, dir, "bare"), size(t, dir, "bare"))
+	for _, log := range []string{"core.log", "front.log"} {
+		if text, err := os.ReadFile(filepath.Join(dir, log)); err == nil {
+			t.Logf("%s:\n%s", log, text)
+		}
+	}
+}
+
+func build(t *testing.T, output, source string) {
+	t.Helper()
+	c := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", output, source)
+	c.Dir, c.Env = "../..", append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := c.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+}
+
+// start runs the stage and returns its processes' numbers, as this name space
+// has them.
+func start(t *testing.T, dir string) map[string][]int {
+	t.Helper()
+	c := exec.Command("unshare", "--mount", "--net", "sh", "-c", stage, "sh", dir)
+	c.Stderr = os.Stderr
+	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	stdin, err := c.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := c.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Start(); err != nil {
+		t.Skip("needs unshare (Debian package util-linux): ", err)
+	}
+	t.Cleanup(func() {
+		stdin.Close()
+		_ = syscall.Kill(-c.Process.Pid, syscall.SIGKILL) // the group that Setpgid made
+		_ = c.Wait()
+	})
+	pids := map[string][]int{}
+	for lines := bufio.NewScanner(out); lines.Scan(); {
+		name, text, _ := strings.Cut(lines.Text(), " ")
+		if name == "ready" {
+			return pids
+		}
+		pid, err := strconv.Atoi(text)
+		if err != nil {
+			t.Fatal(lines.Text())
+		}
+		pids[name] = append(pids[name], pid)
+	}
+	log, _ := os.ReadFile(filepath.Join(dir, "core.log"))
+	t.Fatalf("it did not start: %s", log)
+	return nil
+}
+
+// wakeUps are the times that a thread of each process went to sleep since it
+// began: each is a wake-up too.
+func wakeUps(t *testing.T, pids map[string][]int) map[string]int {
+	t.Helper()
+	all := map[string]int{}
+	for name, list := range pids {
+		for i, pid := range list {
+			threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/status", pid))
+			if err != nil || len(threads) == 0 {
+				t.Fatalf("%s is gone", name)
+			}
+			for _, thread := range threads {
+				all[fmt.Sprint(name, i)] += number(t, thread, "voluntary_ctxt_switches:")
+			}
+		}
+	}
+	return all
+}
+
+func number(t *testing.T, path, key string) int {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(text)) {
+		if rest, ok := strings.CutPrefix(line, key); ok {
+			n, err := strconv.Atoi(strings.Fields(rest)[0])
+			if err != nil {
+				t.Fatal(err)
+			}
+			return n
+		}
+	}
+	t.Fatalf("%s has no %s", path, key)
+	return 0
+}
+
+// wait is the measurement itself: there is nothing to wait for.
+func wait(t *testing.T, d time.Duration) {
+	select {
+	case <-time.After(d):
+	case <-t.Context().Done():
+	}
+}
+
+func size(t *testing.T, dir, name string) float64 {
+	t.Helper()
+	info, err := os.Stat(filepath.Join(dir, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return float64(info.Size()) / 1e6
+}

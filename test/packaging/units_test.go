@@ -1,0 +1,62 @@
+// Package packaging holds what a paperclipd is installed with to its promises,
+// by the tools of the system itself. It installs nothing.
+package packaging
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"testing"
+)
+
+const units = "../../packaging/systemd/"
+
+// Exposure, as systemd counts it from 0 (least) to 10: the listener at most
+// 1.5, the half with root at most 3.5 (issue 3, item 8).
+func TestExposure(t *testing.T) {
+	tool, err := exec.LookPath("systemd-analyze")
+	if err != nil {
+		t.Skip("needs systemd-analyze (Debian package systemd)")
+	}
+	overall := regexp.MustCompile(`Overall exposure level for \S+: ([0-9.]+)`)
+	for unit, most := range map[string]float64{"paperclipd-front.service": 1.5, "paperclipd-core.service": 3.5} {
+		out, err := exec.Command(tool, "security", "--offline=true", "--no-pager", units+unit).CombinedOutput()
+		if err != nil {
+			t.Fatalf("%s: %v\n%s", unit, err, out)
+		}
+		m := overall.FindSubmatch(out)
+		if m == nil {
+			t.Fatalf("%s: no exposure in\n%s", unit, out)
+		}
+		got, err := strconv.ParseFloat(string(m[1]), 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Logf("%s: %.1f", unit, got)
+		if got > most {
+			t.Errorf("%s has exposure %.1f, more than %.1f", unit, got, most)
+		}
+	}
+}
+
+// The daemon is small enough for the devices it is for: 12 MB, static and
+// stripped (issue 3). What makes it jump is a call of a method by name
+// (html/template is one): the linker then keeps every method of every type.
+func TestDaemonIsSmall(t *testing.T) {
+	program := filepath.Join(t.TempDir(), "paperclipd")
+	c := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", program, "./cmd/paperclipd")
+	c.Dir, c.Env = "../..", append(os.Environ(), "GOOS=linux", "CGO_ENABLED=0")
+	if out, err := c.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	info, err := os.Stat(program)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("paperclipd: %d bytes", info.Size())
+	if info.Size() > 12_000_000 {
+		t.Errorf("paperclipd has %d bytes, more than 12 MB", info.Size())
+	}
+}
