@@ -76,6 +76,9 @@ func runCore(ctx context.Context, m *machine, o *options) (err error) {
 		showHalfState(ctx, parts, err)
 		return err
 	}
+	if err := c.RecordBaseline(ctx); err != nil {
+		m.log.Error("how this system was set up at install could not be written down: a hard reset leaves its shares as they are; it is tried again at the next start", "error", err)
+	}
 	m.log.Info("this device", "name", cc.Name, "key", c.KeyID())
 	return serveCore(ctx, m, c, held)
 }

@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"crypto/rand"
+	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
@@ -28,6 +29,7 @@ import (
 	"github.com/paperclip-nas/paperclip/internal/device/setting/faillock"
 	"github.com/paperclip-nas/paperclip/internal/device/setting/firewalld"
 	"github.com/paperclip-nas/paperclip/internal/device/setting/guest"
+	"github.com/paperclip-nas/paperclip/internal/device/setting/hostname"
 	"github.com/paperclip-nas/paperclip/internal/device/setting/ifupdown"
 	"github.com/paperclip-nas/paperclip/internal/device/setting/keepalived"
 	"github.com/paperclip-nas/paperclip/internal/device/setting/libvirt"
@@ -40,6 +42,7 @@ import (
 	"github.com/paperclip-nas/paperclip/internal/device/setting/pppoe"
 	"github.com/paperclip-nas/paperclip/internal/device/setting/samba"
 	"github.com/paperclip-nas/paperclip/internal/device/setting/shadow"
+	"github.com/paperclip-nas/paperclip/internal/device/setting/shares"
 	"github.com/paperclip-nas/paperclip/internal/device/setting/ufw"
 	"github.com/paperclip-nas/paperclip/internal/device/setting/unit"
 	"github.com/paperclip-nas/paperclip/internal/domain/catalog"
@@ -126,6 +129,7 @@ func (m *machine) adapters(cfg config.Config) []setting.Adapter {
 		m.shadow(cfg),
 		samba.New(samba.Config{Runner: m.runner, Clock: m.clock, Ordinary: m.shadow(cfg).Ordinary}),
 		pppoe.New(m.fs, m.runner),
+		m.hostname(cfg), // before the network, which tells it to DHCP servers
 		networkd.New(networkd.Config{FS: m.fs, Runner: m.runner, Virtual: virtual}),
 		ifupdown.New(ifupdown.Config{FS: m.fs, Runner: m.runner, Virtual: virtual}),
 		networkmanager.New(networkmanager.Config{FS: m.fs, Runner: m.runner, Virtual: virtual}),
@@ -133,6 +137,7 @@ func (m *machine) adapters(cfg config.Config) []setting.Adapter {
 		ports.New(m.fs, nil), // front listens anew when core tells it the ports
 		cockpit.New(m.fs, m.runner),
 		guest.New(units),
+		shares.New(units, m.baseline(shares.ID)),
 		fail2ban.New(units),
 		faillock.New(m.fs),
 		nftables.New(units),
@@ -149,6 +154,25 @@ func (m *machine) shadow(cfg config.Config) *shadow.Adapter {
 	return shadow.New(shadow.Config{FS: m.fs, Clock: m.clock, Rand: rand.Reader, AdminGroup: cfg.Device.AdminGroup.String()})
 }
 
+func (m *machine) hostname(cfg config.Config) *hostname.Adapter {
+	c := hostname.Config{FS: m.fs, Runner: m.runner}
+	if cfg.Device.Name.String() != "" {
+		c.Fixed = "the owner set it in paperclip.toml, [device] name"
+	}
+	return hostname.New(c)
+}
+
+// baseline is what an adapter saved when paperclipd was installed.
+func (m *machine) baseline(adapter string) func() json.RawMessage {
+	return func() json.RawMessage {
+		b, err := core.Baseline(m.fs, stateDir)
+		if err != nil {
+			return nil
+		}
+		return b.Sections[adapter]
+	}
+}
+
 // ports are those in force. A file that cannot be read never keeps anybody out.
 func (m *machine) ports() nas.Ports {
 	p, err := ports.Load(m.fs)
@@ -163,6 +187,9 @@ func (m *machine) name(cfg config.Config) string {
 	if name := cfg.Device.Name.String(); name != "" {
 		return name
 	}
+	if name := hostname.Load(m.fs); name != "" {
+		return name
+	}
 	name, err := os.Hostname()
 	if err != nil || name == "" {
 		return "nas"
@@ -173,7 +200,7 @@ func (m *machine) name(cfg config.Config) string {
 // core is what every command that works on settings has in common.
 func (m *machine) core(cfg config.Config) core.Config {
 	return core.Config{
-		Name: m.name(cfg), Dir: stateDir, FS: m.fs, Clock: m.clock, Rand: rand.Reader, Log: m.log, Adapters: m.adapters(cfg),
+		Name: m.name(cfg), Named: func() string { return m.name(cfg) }, Dir: stateDir, FS: m.fs, Clock: m.clock, Rand: rand.Reader, Log: m.log, Adapters: m.adapters(cfg),
 		Boot: clock.SystemBoot(),
 	}
 }

@@ -175,6 +175,9 @@ func (a *Adapter) Prepare(_ context.Context, r setting.Request) ([]reset.Step, e
 	}
 	var steps []reset.Step
 	for _, c := range st.changes() {
+		if r.Mode == reset.Hard && c.Samba != nil && c.Samba.Section != global {
+			continue // package shares writes the shares, by Closed
+		}
 		if e, _, to := c.entry(); c.Samba != nil && !ownfile.Equal(e.Get(e.Set(st.conf, to)), to) {
 			return nil, fmt.Errorf("%s is written in a way that %q cannot be changed in [%s]: %w", smbConf, c.Samba.Key, c.Samba.Section, setting.ErrPermanent)
 		}

@@ -17,10 +17,10 @@ type span struct {
 	start, end   int    // of the line, with its end
 }
 
-// header is where a section's first line ends.
+// header is where a section's first line begins and ends.
 type header struct {
-	section string
-	end     int
+	section    string
+	start, end int
 }
 
 const global = "global"
@@ -45,7 +45,7 @@ func scan(text string) (spans []span, headers []header) {
 		case trimmed[0] == '[':
 			if end := strings.IndexByte(trimmed, ']'); end > 0 {
 				section = fold(trimmed[1:end])
-				headers = append(headers, header{section, at})
+				headers = append(headers, header{section, start, at})
 			}
 		default:
 			key, value, ok := strings.Cut(line, "=")

@@ -182,6 +182,9 @@ func (a *Adapter) Prepare(ctx context.Context, r setting.Request) ([]reset.Step,
 	if why := a.obstacle(nics, config); why != "" {
 		return nil, fmt.Errorf("%s: %w", why, setting.ErrPermanent)
 	}
+	if err := netstack.DHCPOnly(r.Wizard, names(nics), "ifupdown"); err != nil {
+		return nil, err
+	}
 	c := config.Reset(names(nics))
 	if len(c.Edits) == 0 {
 		return nil, nil

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/paperclip-nas/paperclip/internal/domain/nas"
+	"github.com/paperclip-nas/paperclip/internal/domain/reset"
 )
 
 // entry is one assignment of a .network file; number tells sections of the
@@ -211,13 +212,30 @@ func kept(section string) bool {
 	return slices.Contains([]string{"Link", "Bridge", "BridgeVLAN", "BridgeFDB", "BridgeMDB", "LLDP", "SR-IOV"}, section)
 }
 
+// addressing says in [Network] where an interface has its address from.
+func addressing(name string, w reset.Wizard) string {
+	a, static := w.Static(name)
+	if !static {
+		return "DHCP=yes\n"
+	}
+	text := "DHCP=no\nAddress=" + a.Address.String() + "\n"
+	if a.Gateway.IsValid() {
+		text += "Gateway=" + a.Gateway.String() + "\n"
+	}
+	for _, d := range a.DNS {
+		text += "DNS=" + d.String() + "\n"
+	}
+	return text
+}
+
 // override is the content of our own file for an interface that is configured
-// by file now. ordinary: it gets the ordinary MTU, whatever it has.
-func (c config) override(name, file string, ordinary bool) string {
+// by file now. ordinary: it gets the ordinary MTU, whatever it has. The address
+// is the set-up wizard's, where it was told one for the interface, else DHCP's.
+func (c config) override(name, file string, ordinary bool, w reset.Wizard) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "# Written by paperclipd when the network settings were reset. It goes before\n# %s,\n"+
 		"# which is as it was: remove this file and run \"networkctl reload\" to go back.\n", file)
-	fmt.Fprintf(&b, "[Match]\nName=%s\n\n[Network]\nDHCP=yes\nLinkLocalAddressing=yes\nIPv6AcceptRA=yes\n", name)
+	fmt.Fprintf(&b, "[Match]\nName=%s\n\n[Network]\n%sLinkLocalAddressing=yes\nIPv6AcceptRA=yes\n", name, addressing(name, w))
 	for _, e := range c {
 		if e.section == "Network" && built(e.key) {
 			fmt.Fprintf(&b, "%s=%s\n", e.key, e.value)

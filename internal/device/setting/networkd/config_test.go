@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/paperclip-nas/paperclip/internal/domain/nas"
+	"github.com/paperclip-nas/paperclip/internal/domain/reset"
 )
 
 func TestMethod(t *testing.T) {
@@ -43,7 +44,7 @@ func FuzzOverride(f *testing.F) {
 	f.Add("[Match]\nName=x\n[Link]\nMTUBytes=9000\n[Network]\nAddress=1.2.3.4/8\nVLAN=a\nVLAN=b\n[Bridge]\nCost=1\n[Bridge]\nCost=2\n")
 	f.Add("[Link]\nA=1\n[Address]\nAddress=1.2.3.4\\\n/8")
 	f.Fuzz(func(t *testing.T, text string) {
-		ours := parse(parse(text).override("eth0", "/etc/x.network", false))
+		ours := parse(parse(text).override("eth0", "/etc/x.network", false, reset.Wizard{}))
 		if !ours.plainDHCP() || len(ours.addresses()) > 0 || ours.last("Name", "Match") != "eth0" {
 			t.Fatalf("%q gives %+v", text, ours)
 		}
@@ -52,7 +53,7 @@ func FuzzOverride(f *testing.F) {
 				t.Fatalf("%q: ours is unmanaged", text)
 			}
 		}
-		if again := parse(ours.override("eth0", "/etc/x.network", false)); len(again) != len(ours) {
+		if again := parse(ours.override("eth0", "/etc/x.network", false, reset.Wizard{})); len(again) != len(ours) {
 			t.Fatalf("%q: %+v, then %+v", text, ours, again)
 		}
 	})
@@ -70,7 +71,7 @@ func TestMTU(t *testing.T) {
 }
 
 func TestOrdinaryFrames(t *testing.T) {
-	ours := parse(parse("[Link]\nMTUBytes=9000\nMACAddress=02::1\n").override("eth0", "/x", true))
+	ours := parse(parse("[Link]\nMTUBytes=9000\nMACAddress=02::1\n").override("eth0", "/x", true, reset.Wizard{}))
 	if ours.mtu() != standardMTU || ours.last("MACAddress", "Link") == "" {
 		t.Errorf("%+v", ours)
 	}

@@ -6,7 +6,8 @@
 // /etc/systemd/network/05-paperclip-reset-NAME.network, which networkd reads
 // before any other: DHCP, and those parts of the file in force that say how the
 // interface is built (VLANs on it, its link settings), not which addresses it
-// has. Removing that file is the way back, and is the undo.
+// has. Removing that file is the way back, and is the undo. Where the set-up
+// wizard of a hard reset was told an address (D5), the file has that, not DHCP.
 //
 // A bond is taken apart by such files for its members, which then are in none;
 // the bond itself stays, without members, and so without a carrier and an
@@ -132,17 +133,20 @@ func (a *Adapter) Prepare(ctx context.Context, r setting.Request) ([]reset.Step,
 		}
 		for _, m := range members {
 			m.config = m.config.free()
-			s, err := a.step(m, m.Name+" out of "+l.Name, effects(m, nas.E7)...)
+			s, err := a.step(m, m.Name+" out of "+l.Name, r.Wizard, effects(m, nas.E7)...)
 			if err != nil {
 				return nil, err
 			}
 			steps = append(steps, s)
 		}
 		todo := effects(l)
+		if _, static := r.Wizard.Static(l.Name); static && !slices.Contains(todo, nas.E4) {
+			todo = append(todo, nas.E4)
+		}
 		if len(members) > 0 || len(todo) == 0 {
 			continue
 		}
-		s, err := a.step(l, "addresses of "+l.Name, todo...)
+		s, err := a.step(l, "addresses of "+l.Name, r.Wizard, todo...)
 		if err != nil {
 			return nil, err
 		}
@@ -163,12 +167,12 @@ func effects(l link, more ...nas.Effect) []nas.Effect {
 	return append(all, more...)
 }
 
-func (a *Adapter) step(l link, name string, effects ...nas.Effect) (reset.Step, error) {
+func (a *Adapter) step(l link, name string, w reset.Wizard, effects ...nas.Effect) (reset.Step, error) {
 	now, err := ownfile.Read(a.cfg.FS, own(l.Name))
 	if err != nil {
 		return reset.Step{}, err
 	}
-	data, err := json.Marshal(change{Interface: l.Name, From: now, To: ownfile.Text(l.config.override(l.Name, l.Link.File, l.jumbo()))})
+	data, err := json.Marshal(change{Interface: l.Name, From: now, To: ownfile.Text(l.config.override(l.Name, l.Link.File, l.jumbo(), w))})
 	return reset.Step{Name: name, Adapter: ID, Effects: effects, Data: data}, err
 }
 

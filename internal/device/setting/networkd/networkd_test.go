@@ -321,6 +321,56 @@ func bonded(t testing.TB) *system {
 	return s
 }
 
+// D5: the address that the set-up wizard was told, on a card with DHCP, with
+// another address, and on one that was in a bond until now.
+func TestWizardsAddress(t *testing.T) {
+	address, err := reset.ParseAddress("eth0=10.0.7.9/24,gateway=10.0.7.1,dns=9.9.9.9")
+	if err != nil {
+		t.Fatal(err)
+	}
+	request := setting.Request{Mode: reset.Hard, Wizard: reset.Wizard{Network: []reset.Address{address}}}
+	dhcp := newSystem(t)
+	dhcp.write(ownerFile, "[Match]\nName=eth0\n[Network]\nDHCP=yes\n")
+	dhcp.nic("eth0", "2", ownerFile, "device/vendor")
+	for name, s := range map[string]*system{"static": oneStatic(t), "dhcp": dhcp, "bond": bonded(t)} {
+		var before, after nas.Settings
+		if err := s.adapter().Read(t.Context(), &before); err != nil {
+			t.Fatal(err)
+		}
+		if err := request.Wizard.Check(before); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		steps, err := s.adapter().Prepare(t.Context(), request)
+		if err != nil || len(steps) == 0 {
+			t.Fatalf("%s: %v %v", name, steps, err)
+		}
+		for _, st := range steps {
+			if err := errors.Join(s.adapter().Persist(t.Context(), st), s.adapter().Activate(t.Context(), st), s.adapter().Verify(t.Context(), st)); err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+		}
+		if err := s.adapter().Read(t.Context(), &after); err != nil {
+			t.Fatal(err)
+		}
+		in := after.Interfaces[0]
+		if in.Name != "eth0" || in.Method != nas.Static || !slices.Equal(in.Addresses, []netip.Prefix{address.Address}) || in.Gateway != "10.0.7.1" || !slices.Equal(in.DNS, []string{"9.9.9.9"}) {
+			t.Errorf("%s: %+v", name, in)
+		}
+		if want := reset.Describe(nas.E4, request.Wizard.Apply(nas.E4, nas.Settings{Interfaces: []nas.Interface{{Name: "eth0"}}}, ""), ""); reset.Describe(nas.E4, nas.Settings{Interfaces: []nas.Interface{in}}, "") != want {
+			t.Errorf("%s: not what the plan says: %s", name, want)
+		}
+		for _, st := range slices.Backward(steps) {
+			if err := errors.Join(s.adapter().Undo(t.Context(), st), s.adapter().Activate(t.Context(), st)); err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+		}
+		var back nas.Settings
+		if err := s.adapter().Read(t.Context(), &back); err != nil || !reflect.DeepEqual(back, before) {
+			t.Errorf("%s: back %+v, %v", name, back, err)
+		}
+	}
+}
+
 // E7: each member gets a file of ours, and is out of the bond.
 func TestBond(t *testing.T) {
 	s := bonded(t)

@@ -138,6 +138,13 @@ func (a *Adapter) Prepare(ctx context.Context, r setting.Request) ([]reset.Step,
 	if err != nil {
 		return nil, err
 	}
+	var names []string
+	for _, nic := range n.nics {
+		names = append(append(names, nic.Name), nic.Members...)
+	}
+	if err := netstack.DHCPOnly(r.Wizard, names, "NetworkManager"); err != nil {
+		return nil, err
+	}
 	e, err := n.reset()
 	if err != nil || len(e.change.Edits) == 0 {
 		return nil, err

@@ -33,6 +33,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/paperclip-nas/paperclip/internal/device/setting"
@@ -94,8 +95,8 @@ func New(cfg Config) *Adapter {
 // ID is "samba".
 func (a *Adapter) ID() string { return ID }
 
-// Effects is E1.
-func (a *Adapter) Effects() []nas.Effect { return []nas.Effect{nas.E1} }
+// Effects are E1, and in a hard reset H3.
+func (a *Adapter) Effects() []nas.Effect { return []nas.Effect{nas.E1, nas.H3} }
 
 // Detect says whether Samba is here with a database that can be changed.
 func (a *Adapter) Detect(ctx context.Context) (reset.Found, error) {
@@ -143,6 +144,40 @@ func (a *Adapter) Prepare(ctx context.Context, r setting.Request) ([]reset.Step,
 	if r.Password.Empty() {
 		return nil, errors.New("a blank password is never set")
 	}
+	steps, err := a.password(ctx, r)
+	if err != nil || !slices.Contains(reset.Effects(r.Mode, r.Scope), nas.H3) {
+		return steps, err
+	}
+	locks, err := a.locks(ctx, r.Administrator)
+	return append(steps, locks...), err
+}
+
+// locks are the steps that disable every other account that a password opens
+// (H3), root's too: over SMB it is nobody at the console.
+func (a *Adapter) locks(ctx context.Context, administrator string) ([]reset.Step, error) {
+	names, all, err := a.list(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var steps []reset.Step
+	for _, name := range names {
+		old := all[name]
+		if name == administrator || strings.HasSuffix(name, "$") || old.NT == "" || old.Disabled && !old.NoPassword {
+			continue
+		}
+		locked := old
+		locked.Disabled, locked.NoPassword = true, false
+		data, err := json.Marshal(change{name, old, locked})
+		if err != nil {
+			return nil, err
+		}
+		steps = append(steps, reset.Step{Name: "account of " + name + " in Samba", Adapter: ID, Effects: []nas.Effect{nas.H3}, Data: data})
+	}
+	return steps, nil
+}
+
+// password is the step of the administrator, where there is one.
+func (a *Adapter) password(ctx context.Context, r setting.Request) ([]reset.Step, error) {
 	old, err := a.lookUp(ctx, r.Administrator)
 	if errors.Is(err, opfs.ErrNoCommand) || errors.Is(err, errNoAccount) {
 		return nil, nil
@@ -167,7 +202,7 @@ func (a *Adapter) Prepare(ctx context.Context, r setting.Request) ([]reset.Step,
 	if err != nil {
 		return nil, err
 	}
-	return []reset.Step{{Name: "password of " + r.Administrator + " in Samba", Adapter: ID, Effects: a.Effects(), Data: data}}, nil
+	return []reset.Step{{Name: "password of " + r.Administrator + " in Samba", Adapter: ID, Effects: []nas.Effect{nas.E1}, Data: data}}, nil
 }
 
 // Persist writes the new hash.
@@ -202,7 +237,7 @@ func (a *Adapter) Verify(ctx context.Context, s reset.Step) error {
 		return err
 	}
 	if now != c.To {
-		return fmt.Errorf("Samba's database does not hold %s's new password", c.User)
+		return fmt.Errorf("Samba's database does not hold what was written for %s", c.User)
 	}
 	return nil
 }

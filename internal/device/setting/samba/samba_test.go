@@ -53,6 +53,34 @@ const database = "anna:1000:XXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXX:5C54B3EE4C8287D5A79
 	"ben:1001:XXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXX:A9F0DD57E1EDAB5BB55A9AC0A99C15EC:[U          ]:LCT-6B028451:\n" +
 	"cara:1002:NO PASSWORDXXXXXXXXXXXXXXXXXXXXX:NO PASSWORDXXXXXXXXXXXXXXXXXXXXX:[NU         ]:LCT-00000000:\n"
 
+// H3: a hard reset disables every other account that a password opens over SMB.
+func TestHardDisablesEverybodyElse(t *testing.T) {
+	cfg, path := fake(t, database)
+	a := samba.New(cfg)
+	r := request("anna")
+	r.Mode, r.Scope = reset.Hard, ""
+	steps, err := a.Prepare(t.Context(), r)
+	if err != nil || len(steps) != 2 || !slices.Equal(steps[1].Effects, []nas.Effect{nas.H3}) {
+		t.Fatalf("%v, %+v", err, steps)
+	}
+	for _, st := range steps {
+		if err := a.Persist(t.Context(), st); err != nil {
+			t.Fatal(err)
+		}
+		if err := a.Verify(t.Context(), st); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for line := range strings.Lines(string(stored(path)(t))) {
+		if disabled := regexp.MustCompile(`\[[A-Z ]*D[A-Z ]*\]`).MatchString(line); disabled != strings.HasPrefix(line, "ben:") {
+			t.Errorf("disabled %v: %s", disabled, line)
+		}
+	}
+	if !strings.Contains(string(stored(path)(t)), "A9F0DD57E1EDAB5BB55A9AC0A99C15EC") {
+		t.Error("ben's password is gone, and with it the way back")
+	}
+}
+
 func TestContract(t *testing.T) {
 	on := setting.Request{Mode: reset.Account, Scope: reset.SwitchOn, Administrator: "anna"}
 	for name, r := range map[string]setting.Request{"password": request("anna"), "switched on": on} {

@@ -1,5 +1,6 @@
 // Package shadow replaces an administrator's password in the system's shadow
-// file (E1), and checks passwords against it.
+// file (E1), checks passwords against it, and in a hard reset locks every other
+// person's account (H3).
 //
 // It changes three fields of one line (the hash, the day of the last change,
 // and an expiry day that has passed), under the lock that the system's own
@@ -20,6 +21,7 @@ import (
 	"fmt"
 	"io"
 	"path"
+	"slices"
 	"time"
 
 	"github.com/paperclip-nas/paperclip/internal/device/setting"
@@ -68,8 +70,8 @@ const (
 // ID is "shadow".
 func (a *Adapter) ID() string { return ID }
 
-// Effects is E1.
-func (a *Adapter) Effects() []nas.Effect { return []nas.Effect{nas.E1} }
+// Effects are E1, and in a hard reset H3.
+func (a *Adapter) Effects() []nas.Effect { return []nas.Effect{nas.E1, nas.H3} }
 
 // Detect says whether there is a shadow file with an administrator in it.
 func (a *Adapter) Detect(context.Context) (reset.Found, error) {
@@ -112,7 +114,7 @@ type change struct {
 }
 
 // Prepare hashes the new password for the chosen administrator, or switches that
-// account off or on.
+// account off or on; in a hard reset it locks everybody else's account too.
 func (a *Adapter) Prepare(_ context.Context, r setting.Request) ([]reset.Step, error) {
 	if r.Mode == reset.Account && r.Scope != reset.SetPassword {
 		return a.prepareSwitch(r)
@@ -148,7 +150,12 @@ func (a *Adapter) Prepare(_ context.Context, r setting.Request) ([]reset.Step, e
 	if err != nil {
 		return nil, err
 	}
-	return []reset.Step{{Name: "password of " + r.Administrator + " in the shadow file", Adapter: ID, Effects: a.Effects(), Data: data}}, nil
+	steps := []reset.Step{{Name: "password of " + r.Administrator + " in the shadow file", Adapter: ID, Effects: []nas.Effect{nas.E1}, Data: data}}
+	if !slices.Contains(reset.Effects(r.Mode, r.Scope), nas.H3) {
+		return steps, nil
+	}
+	locks, err := a.locks(f, accounts, r.Administrator)
+	return append(steps, locks...), err
 }
 
 // Persist writes the new hash.
@@ -187,7 +194,7 @@ func (a *Adapter) Verify(_ context.Context, s reset.Step) error {
 		return err
 	}
 	if now != c.To {
-		return fmt.Errorf("the shadow file does not hold %s's new password", c.User)
+		return fmt.Errorf("the shadow file does not hold what was written for %s", c.User)
 	}
 	return nil
 }

@@ -112,6 +112,58 @@ func (s *system) change(t testing.TB, user, password string) {
 	}
 }
 
+// H3: a hard reset locks every other person's account, SSH keys included, and
+// leaves root's, the guests' and every account's place as they were.
+func TestHardLocksEverybodyElse(t *testing.T) {
+	before := usual(t)
+	s := newSystem(t, before)
+	a := s.adapter(nil)
+	r := request("anna", newPassword)
+	r.Mode, r.Scope = reset.Hard, ""
+	steps, err := a.Prepare(t.Context(), r)
+	if err != nil || len(steps) != 4 || !slices.Equal(steps[0].Effects, []nas.Effect{nas.E1}) || !slices.Equal(steps[3].Effects, []nas.Effect{nas.H3}) {
+		t.Fatalf("%v, %+v", err, steps)
+	}
+	for _, st := range steps {
+		if err := errors.Join(a.Persist(t.Context(), st), a.Verify(t.Context(), st)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, user := range []string{"ben", "cara", "dirk"} {
+		line := s.line(t, user)
+		if !strings.HasPrefix(line[1], "!") || line[7] != "1" {
+			t.Errorf("%s: %q", user, line)
+		}
+		if ok, err := a.Check(t.Context(), user, access.NewSecret("hunter2")); ok || err != nil {
+			t.Errorf("%s can still sign in: %v", user, err)
+		}
+	}
+	if ok, err := a.Check(t.Context(), "anna", access.NewSecret(newPassword)); !ok || err != nil || s.line(t, "root")[1] != "*" {
+		t.Errorf("anna cannot sign in, or root was changed: %v", err)
+	}
+	var now nas.Settings
+	if err := a.Read(t.Context(), &now); err != nil || len(now.Accounts) != 5 {
+		t.Errorf("accounts are gone: %+v %v", now.Accounts, err)
+	}
+	for _, st := range slices.Backward(steps) {
+		if err := a.Undo(t.Context(), st); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if s.shadow(t) != before {
+		t.Error("the way back is not exact")
+	}
+	// What is locked already, to the letter, is no step.
+	for _, st := range steps {
+		if err := a.Persist(t.Context(), st); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if again, err := a.Prepare(t.Context(), r); err != nil || len(again) != 1 {
+		t.Errorf("%v %d steps", err, len(again))
+	}
+}
+
 func TestContract(t *testing.T) {
 	off := setting.Request{Mode: reset.Account, Scope: reset.SwitchOff, Administrator: "anna"}
 	for name, r := range map[string]setting.Request{"password": request("anna", newPassword), "switched off": off} {
