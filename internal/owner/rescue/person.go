@@ -73,6 +73,25 @@ type Question struct {
 	SecondFactor bool
 	// For AskPassword: whose.
 	Account string
+
+	// Typed says that a line is to be typed: it becomes the answer's Option. It
+	// may be left empty.
+	Typed bool
+	// Hidden says that a password or code is to be typed, and not shown.
+	Hidden bool
+	// Page is a task in the browser that is asked about; nil for other questions.
+	Page *Page
+}
+
+// Page is what a person does on a vendor's own page, for whoever does it in the
+// person's place: the lab's robot.
+type Page struct {
+	Task     string
+	Device   string // its name
+	URL      string
+	Account  string
+	Password access.Secret // that was chosen and is to be typed there; may be empty
+	Was      string        // the address before, to be typed back
 }
 
 // Option is one answer that can be chosen.

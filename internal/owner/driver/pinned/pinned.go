@@ -62,6 +62,7 @@ type Client struct {
 	at    Place
 	pin   string
 	plain bool // TLS was not there, and plain HTTP was agreed to
+	local string
 }
 
 // New makes a client; nothing is sent before Connect.
@@ -106,6 +107,7 @@ func (c *Client) Connect(ctx context.Context) error {
 	if plainErr != nil {
 		return err
 	}
+	c.note(conn)
 	_ = conn.Close()
 	if !c.o.Plain {
 		return catalog.New("plain_http", at.Addr).Because(err)
@@ -122,6 +124,7 @@ func (c *Client) connect(ctx context.Context, network, address string) (net.Conn
 	if err != nil {
 		return nil, catalog.New("unreachable", address).Because(err)
 	}
+	c.note(raw)
 	conn := tls.Client(raw, &tls.Config{
 		MinVersion:         tls.VersionTLS12, // DSM 6 and QTS 4 have no newer one
 		InsecureSkipVerify: true,             // no authority signs these: VerifyConnection holds the certificate against the pin
@@ -137,6 +140,23 @@ func (c *Client) connect(ctx context.Context, network, address string) (net.Conn
 		return nil, catalog.New("unreachable", address).Because(err)
 	}
 	return conn, nil
+}
+
+// note keeps which of this computer's addresses the NAS sees.
+func (c *Client) note(conn net.Conn) {
+	if at, err := netip.ParseAddrPort(conn.LocalAddr().String()); err == nil {
+		c.mu.Lock()
+		c.local = at.Addr().Unmap().WithZone("").String()
+		c.mu.Unlock()
+	}
+}
+
+// Local is this computer's address as the NAS sees it; empty before the first
+// connection.
+func (c *Client) Local() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.local
 }
 
 func (c *Client) verify(s tls.ConnectionState) error {
