@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -31,6 +32,8 @@ type lan struct {
 	rack *lab.Rack // nil on a real network
 	stop func()
 	app  *app
+	// speed is how much faster than real time the rack is.
+	speed time.Duration
 }
 
 // labFlags are the switch that puts the lab in place of the real network.
@@ -114,7 +117,7 @@ func (a *app) open(ctx context.Context, f labFlags, speed int) (*lan, error) {
 		stop()
 		return nil, err
 	}
-	return &lan{home: home, keys: k, rack: rack, app: a, stop: stop}, nil
+	return &lan{home: home, keys: k, rack: rack, app: a, stop: stop, speed: time.Duration(cmp.Or(o.Speed, lab.DefaultSpeed))}, nil
 }
 
 func (l *lan) close() {

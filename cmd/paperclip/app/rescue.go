@@ -25,6 +25,8 @@ type rescueOptions struct {
 	wizard        wizardFlags
 	administrator string
 	acceptKey     string
+	way           string
+	plain         bool
 	passwordFile  string
 	recoveryFile  string
 	passwordOut   string
@@ -59,6 +61,8 @@ asked: give --password-file or --password-out, and --code-file.`,
 	f.StringVar(&o.administrator, "administrator", "", "whose password is set anew")
 	f.StringVar(&o.acceptKey, "accept-key", "", "take a NAS's new key in place of the remembered one: the `KEYID` that its console shows")
 	f.StringVar(&o.recoveryFile, "recovery-code-file", "", "take the recovery code from a `FILE`, where the NAS asks for one")
+	f.StringVar(&o.way, "way", "", "for a Synology or QNAP: the `WAY` to take, such as other_administrator or reset_1")
+	f.BoolVar(&o.plain, "plain-http", false, "for a Synology or QNAP without encryption: agree that what is typed can be read on the network")
 	f.StringVar(&o.passwordFile, "password-file", "", "take the new password from a `FILE`")
 	f.StringVar(&o.passwordOut, "password-out", "", "generate the new password and write it to a `FILE`")
 	f.StringVar(&o.codeFile, "code-file", "", "wait for a `FILE` with the code that the NAS beeps")
@@ -80,8 +84,9 @@ func (a *app) runRescue(ctx context.Context, o rescueOptions, args []string) err
 		return err
 	}
 	defer l.close()
+	person := a.person(l, o)
 	cfg := rescue.Config{
-		Person: a.person(l, o), Finder: finder{lan: l, wait: o.wait}, Keys: l.keys,
+		Person: person, Elsewhere: a.elsewhere(l, o, person), Finder: finder{lan: l, wait: o.wait}, Keys: l.keys,
 		Meet: func(ctx context.Context, at []netip.AddrPort, pin keys.Pin) (rescue.Device, error) {
 			d, err := l.meet(ctx, at, pin)
 			if err != nil {

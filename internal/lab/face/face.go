@@ -337,5 +337,8 @@ func (b *Box) Reboot() error {
 	return b.do(func() { b.next, b.restart = Next{Restart: true}, b.cfg.Clock.Monotonic()+1 })
 }
 
+// Move takes the box to where its settings put it now, as saving them does.
+func (b *Box) Move() error { return b.do(func() { b.enter(b.phaseNow()) }) }
+
 // Beep is heard in front of the box: "find me".
 func (b *Box) Beep(n int) error { return b.do(func() { b.beep(n) }) }

@@ -151,6 +151,7 @@ func doDiagnose(ctx context.Context, r *run) (bool, error) {
 		r.evidence = r.evidence.Saying(q.ID, a.Option == "yes")
 	}
 	c := r.evidence.Cause()
+	r.res.Cause = string(c.ID)
 	r.tell(diagnose, c.Text+" ["+string(c.ID)+"]")
 	r.tell(diagnose, c.WhatToDo)
 	r.fact(diagnose, c.Facts...)

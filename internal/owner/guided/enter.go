@@ -40,7 +40,7 @@ func doHelper(ctx context.Context, r *run) (bool, error) {
 		r.fact(helper, "qnap.other_admin", "qnap.write.checked")
 		return false, nil
 	}
-	account, err := r.typed(ctx, rescue.Question{ID: AskAccount, Text: "The other administrator's name"})
+	account, err := r.typed(ctx, rescue.Question{ID: AskAccount, Text: "The other administrator's name", Account: Other})
 	if err != nil {
 		return false, err
 	}
@@ -165,6 +165,7 @@ func (r *run) refusedAfterReset(answer triage.Answer, raw string) error {
 	}
 	r.evidence = r.evidence.Saying(triage.LowerCase, true)
 	c := r.evidence.Cause()
+	r.res.Cause = string(c.ID)
 	r.fact(default1, c.Facts...)
 	p := catalog.New("vendor_refused", strings.TrimSpace(raw+" "+c.Text))
 	p.WhatToDo = c.WhatToDo
@@ -239,6 +240,10 @@ func doWho(ctx context.Context, r *run) (bool, error) {
 		if err := r.read(ctx); err != nil {
 			return false, err
 		}
+	}
+	if r.cause() == triage.SecondFactorLost && r.way.ID == ways.Reset1 && r.synology() {
+		r.administrator = builtIn // the one whose second step the reset takes off
+		r.fact(who, "synology.mode1.otp_admin", "synology.mode1.otp_other")
 	}
 	if r.administrator == "" && r.signedIn && r.settings != nil {
 		q := rescue.Question{ID: rescue.AskAdministrator, Text: "Who are you?"}

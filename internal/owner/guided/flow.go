@@ -134,6 +134,7 @@ func newRun(cfg Config, req Request) *run {
 	cfg.Wait = cmp.Or(cfg.Wait, discover.DefaultWait)
 	cfg.Poll = cmp.Or(cfg.Poll, 500*time.Millisecond)
 	cfg.Settle = cmp.Or(cfg.Settle, 2*time.Minute)
+	cfg.Stable = cmp.Or(cfg.Stable, 15*time.Second) // DSM waits 10 s for a second press before it restarts
 	cfg.Patience = cmp.Or(cfg.Patience, 20*time.Minute)
 	return &run{cfg: cfg, req: req, administrator: req.Administrator, res: rescue.Result{Timeline: []rescue.Entry{}, Restored: []string{}, NotDone: []string{}}}
 }
@@ -149,7 +150,7 @@ func (r *run) goThrough(ctx context.Context) (rescue.Result, error) {
 	if err == nil {
 		err = r.judge()
 	}
-	r.res.Cause, r.res.Way = string(r.cause()), rescue.WayID(r.way.ID)
+	r.res.Way = rescue.WayID(r.way.ID)
 	r.res.Administrator = r.administrator
 	if p, ok := errors.AsType[catalog.Problem](err); ok {
 		if ctx.Err() == nil && r.res.SignedIn && p.Exit == catalog.Failed {

@@ -101,6 +101,7 @@ type Config struct {
 	Wait     time.Duration // how long to look for the NAS at first; 0 is 12 s
 	Poll     time.Duration // pause between looks while waiting; 0 is half a second
 	Settle   time.Duration // how long after a press to see something change; 0 is 2 minutes
+	Stable   time.Duration // how long it must stay as it is after a press before that counts; 0 is 15 s
 	Patience time.Duration // how long to wait for it to come back; 0 is 20 minutes
 }
 
@@ -124,6 +125,9 @@ const (
 	AskPage     rescue.QuestionID = "page"         // a task in the browser: done or not
 	AskCloudKey rescue.QuestionID = "cloud_key"    // from the label, typed
 )
+
+// Other is the Account of a question that is about another administrator.
+const Other = "another administrator"
 
 // Start goes through a guided rescue. The Result says what was reached,
 // whatever the error.

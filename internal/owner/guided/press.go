@@ -152,7 +152,7 @@ func differs(before, now discover.Device) bool {
 // that there is none.
 func doWatch(ctx context.Context, r *run) (bool, error) {
 	begun := r.cfg.Clock.Monotonic()
-	gone, told := false, ""
+	gone, told, changedAt := false, "", time.Duration(0)
 	for {
 		since := r.cfg.Clock.Monotonic() - begun
 		d, ok, err := r.look(ctx)
@@ -164,13 +164,16 @@ func doWatch(ctx context.Context, r *run) (bool, error) {
 			gone = true
 			r.tell(watch, "It does not answer any more: it is restarting, or on its way to another address.")
 		case ok && (gone || differs(r.before, d)):
-			r.changed = true
+			if changedAt == 0 {
+				changedAt = max(since, 1)
+			}
 			r.now = d
 			if told != d.Status {
 				told = d.Status
 				r.tell(watch, fmt.Sprintf("It answers after %s, at %s: %s.", since.Round(time.Second), address(d), d.StatusText))
 			}
-			if r.back(d) {
+			settled := gone || address(d) != r.was() || since-changedAt > r.cfg.Stable // else it may be about to restart
+			if r.back(d) && settled {
 				r.evidence.Press = triage.Unchanged
 				if differs(r.before, d) {
 					r.evidence.Press = triage.Changed

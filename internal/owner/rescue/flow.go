@@ -100,10 +100,18 @@ func newRun(cfg Config, req Request) *run {
 	return &run{cfg: cfg, req: req, store: store{cfg.FS, cfg.Dir}}
 }
 
+// elsewhere says that the NAS that was found is none of this flow's.
+type elsewhere struct{ nas NAS }
+
+func (elsewhere) Error() string { return "a NAS of another maker" }
+
 // goThrough runs the table to its end and judges what was reached.
 func (r *run) goThrough(ctx context.Context) (Result, error) {
 	at := r.state.Step
 	err := r.loop(ctx, &at)
+	if e, ok := errors.AsType[elsewhere](err); ok {
+		return r.cfg.Elsewhere(ctx, e.nas)
+	}
 	if err != nil {
 		err = r.inPart(ctx, r.stopped(ctx, err))
 	} else {

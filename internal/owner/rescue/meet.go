@@ -128,6 +128,9 @@ func needNAS(r *run) error {
 	if r.nas.Native {
 		return nil
 	}
+	if r.cfg.Elsewhere != nil && r.nas.Vendor != "" {
+		return elsewhere{r.nas}
+	}
 	p := catalog.New("not_yet", "rescuing "+describeNAS(r.nas)+" by itself")
 	if words := guided(r.nas.Vendor); words != "" {
 		p.WhatToDo = "By hand: " + words + " `paperclip model " + r.nas.Vendor + "` has more."

@@ -74,9 +74,6 @@ type Question struct {
 	// For AskPassword: whose.
 	Account string
 
-	// Typed says that a line is to be typed: it becomes the answer's Option. It
-	// may be left empty.
-	Typed bool
 	// Hidden says that a password or code is to be typed, and not shown.
 	Hidden bool
 	// Page is a task in the browser that is asked about; nil for other questions.

@@ -76,6 +76,10 @@ type Config struct {
 	Witness Witness
 	Keys    *keys.Store
 
+	// Elsewhere rescues a NAS of another maker, which has no device API of ours;
+	// nil: nobody does.
+	Elsewhere func(ctx context.Context, n NAS) (Result, error)
+
 	FS    opfs.FS
 	Dir   string // where rescues are written down, a folder each
 	Clock clock.Clock

@@ -221,6 +221,10 @@ func (t *Terminal) Choose(ctx context.Context, q rescue.Question) (rescue.Answer
 		t.say("%s\nRecovery code, as in 7k2m-9qxw-b4tna: ", q.Text)
 		text, err := t.line(ctx)
 		return rescue.Answer{Password: access.NewSecret(text)}, err
+	case q.Hidden:
+		t.say("%s\n", q.Text)
+		p, err := t.hidden(ctx, "(Enter leaves it out): ")
+		return rescue.Answer{Password: p}, err
 	case q.Typed:
 		return t.typed(ctx, q)
 	case len(q.Options) == 0:

@@ -1,0 +1,86 @@
+package app
+
+import (
+	"context"
+	"crypto/rand"
+	"time"
+
+	"github.com/paperclip-nas/paperclip/internal/domain/catalog"
+	"github.com/paperclip-nas/paperclip/internal/domain/nas"
+	waysin "github.com/paperclip-nas/paperclip/internal/domain/ways"
+	"github.com/paperclip-nas/paperclip/internal/owner/discover"
+	"github.com/paperclip-nas/paperclip/internal/owner/guided"
+	"github.com/paperclip-nas/paperclip/internal/owner/pins"
+	"github.com/paperclip-nas/paperclip/internal/owner/rescue"
+)
+
+// elsewhere rescues a NAS of another maker.
+func (a *app) elsewhere(l *lan, o rescueOptions, p rescue.Person) func(context.Context, rescue.NAS) (rescue.Result, error) {
+	return func(ctx context.Context, n rescue.NAS) (rescue.Result, error) {
+		if !guided.Serves(n.Vendor) {
+			return rescue.Result{}, catalog.New("not_yet", "rescuing a NAS of "+n.Vendor)
+		}
+		known, err := pins.Open(a.fsys, l.home)
+		if err != nil {
+			return rescue.Result{}, err
+		}
+		cfg := guided.Config{
+			Person: p, Finder: watcher{l}, Pins: known, Clock: a.clock, Rand: rand.Reader, Wait: o.wait,
+			Meet: func(ctx context.Context, d discover.Device, pin string) (guided.Device, error) {
+				return guided.Connect(ctx, d, pin, o.plain)
+			},
+		}
+		if l.rack != nil {
+			cfg.Witness, cfg.Poll = witness{l.rack}, 100*time.Millisecond
+			cfg.Settle, cfg.Stable = 2*time.Minute/l.speed, 15*time.Second/l.speed
+			cfg.Wait = min(cfg.Wait, labWait)
+			if box, ok := l.rack.Named(n.Name); ok && o.yes {
+				cfg.Person = box.People(p)
+			}
+		}
+		req := guided.Request{Target: label(n), Administrator: o.administrator, Way: waysin.ID(o.way), Password: true}
+		return guided.Start(ctx, cfg, req)
+	}
+}
+
+// labWait is how long the rack's NAS are looked for: they answer at once.
+const labWait = 3 * time.Second
+
+// label is what the NAS is looked for by: what does not change with its address.
+func label(n rescue.NAS) string {
+	switch {
+	case len(n.MACs) > 0:
+		return n.MACs[0]
+	case n.Serial != "":
+		return n.Serial
+	case n.Name != "":
+		return n.Name
+	}
+	return n.Address
+}
+
+// watcher is discovery as a guided rescue asks for it, again and again.
+type watcher struct{ lan *lan }
+
+// Find implements guided.Finder. It ends early once the NAS has said how it is
+// and how it gets its address, or all that it ever says.
+func (w watcher) Find(ctx context.Context, target string, wait time.Duration) ([]discover.Device, error) {
+	begun := w.lan.app.clock.Monotonic()
+	o := discover.Options{Wait: wait, Enough: func(devices []discover.Device) bool {
+		d, err := discover.Match(devices, target)
+		if err != nil {
+			return false
+		}
+		whole := d.Status != nas.Unknown.ID() && d.DHCP != nil && len(d.Addresses) > 0
+		return whole || len(d.Addresses) > 0 && w.lan.app.clock.Monotonic()-begun > wait/2
+	}}
+	res, err := discover.Find(ctx, w.lan.sources(nil, nil, nil), o)
+	if err != nil && len(res.Devices) == 0 {
+		return nil, err
+	}
+	d, err := discover.Match(res.Devices, target)
+	if err != nil {
+		return nil, err
+	}
+	return []discover.Device{d}, nil
+}
