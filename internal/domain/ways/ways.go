@@ -182,7 +182,7 @@ func (r row) way(s Situation) Way {
 	order := []catalog.Confidence{catalog.A, catalog.B, catalog.Inference, catalog.C, catalog.Sought}
 	for _, id := range r.Facts {
 		f, ok := catalog.FactNamed(id)
-		if !ok || !f.Applies(s.Version) {
+		if !ok || f.Vendor != s.Model.Vendor || !f.Applies(s.Version) {
 			continue
 		}
 		w.Facts = append(w.Facts, id)

@@ -265,7 +265,7 @@ func (r *run) tell(s rescue.Name, text string) {
 // fact tells a sentence of the catalogue with its id.
 func (r *run) fact(s rescue.Name, ids ...catalog.ID) {
 	for _, id := range ids {
-		if f, ok := catalog.FactNamed(id); ok && f.Applies(r.version()) {
+		if f, ok := catalog.FactNamed(id); ok && f.Vendor == r.before.Vendor && f.Applies(r.version()) {
 			r.tell(s, f.Text+" ["+string(f.ID)+", confidence "+string(f.Confidence)+"]")
 		}
 	}
