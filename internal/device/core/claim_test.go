@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -328,6 +329,10 @@ func TestPlanMustBeTheOneShown(t *testing.T) {
 		}
 		if !d.accepts("anna", oldPassword) || d.store.Running().Settings.Interfaces[0].Method != nas.DHCP {
 			t.Error("a network reset did not do the network and only the network")
+		}
+		synctest.Wait()
+		if calls := d.network.all(); !slices.Equal(calls[len(calls)-2:], []string{"open", "open"}) {
+			t.Errorf("the claim's network is still that of the cards and ports of before: %v", calls)
 		}
 	})
 }

@@ -122,6 +122,12 @@ func (n *fakeNetwork) note(s string) {
 	n.calls = append(n.calls, s)
 }
 
+func (n *fakeNetwork) all() []string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return slices.Clone(n.calls)
+}
+
 func (n *fakeNetwork) last() string {
 	n.mu.Lock()
 	defer n.mu.Unlock()

@@ -10,6 +10,7 @@ import (
 	"github.com/paperclip-nas/paperclip/internal/device/journal"
 	"github.com/paperclip-nas/paperclip/internal/domain/access"
 	"github.com/paperclip-nas/paperclip/internal/domain/catalog"
+	"github.com/paperclip-nas/paperclip/internal/domain/nas"
 	"github.com/paperclip-nas/paperclip/internal/domain/reset"
 	"github.com/paperclip-nas/paperclip/internal/protocol/deviceapi"
 )
@@ -137,9 +138,23 @@ func (c *Core) ended(t *transaction, record *journal.Record, result journal.Resu
 		}
 		if c.claim.State() == access.Accepted {
 			c.lingerEnds = c.cfg.Clock.Monotonic() + linger
+			if movedNetwork(record) {
+				c.network.want(true) // anew, on the cards and ports of now
+			}
 		}
 		c.publish()
 		return nil
+	})
+}
+
+// movedNetwork tells whether a transaction changed what the claim's own network
+// hangs on: a bond that was taken apart carries it no more, and a firewall lets
+// in the ports of before.
+func movedNetwork(record *journal.Record) bool {
+	return slices.ContainsFunc(record.Steps, func(s reset.Step) bool {
+		return slices.ContainsFunc(s.Effects, func(e nas.Effect) bool {
+			return slices.Contains([]nas.Effect{nas.E3, nas.E4, nas.E5, nas.E7, nas.E9}, e)
+		})
 	})
 }
 
