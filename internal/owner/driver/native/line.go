@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"time"
 
 	"github.com/paperclip-nas/paperclip/internal/domain/catalog"
 	"github.com/paperclip-nas/paperclip/internal/protocol/deviceapi"
@@ -56,11 +57,29 @@ func (l *line) call(ctx context.Context, d *Device, kind deviceapi.Kind, body, o
 	return answer(plain, out)
 }
 
+// A slow NAS may take longer for a call than its front waits for core. The same
+// box is sent again then: core answers it once it is done, and does it once.
+const (
+	sendTries = 5
+	sendAgain = 500 * time.Millisecond
+)
+
 // send sends the pending box and opens its answer.
 func (l *line) send(ctx context.Context, d *Device) ([]byte, error) {
 	var reply deviceapi.SealedReply
-	if _, err := d.call(ctx, http.MethodPost, l.path, deviceapi.SealedRequest{Session: l.session, Box: l.pending.box}, &reply); err != nil {
-		return nil, err
+	for n := 1; ; n++ {
+		_, err := d.call(ctx, http.MethodPost, l.path, deviceapi.SealedRequest{Session: l.session, Box: l.pending.box}, &reply)
+		if err == nil {
+			break
+		}
+		if n == sendTries || !errors.Is(err, catalog.New("core_unreachable")) {
+			return nil, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, err
+		case <-time.After(sendAgain):
+		}
 	}
 	plain, err := l.channel.Open(reply.Box)
 	if err != nil {

@@ -52,6 +52,7 @@ type server struct {
 	// what a test changes
 	guess       bool // it does not know the code, and confirms anyway
 	body        string
+	slowSealed  int     // sealed calls that core is longer at than front waits
 	breakSealed int     // sealed calls whose reply is cut off after they were carried out
 	relayTo     *server // it passes the claim on to this one
 	done        int     // commits carried out
@@ -180,6 +181,10 @@ func (s *server) answer(path string, body []byte) (any, error) {
 		var q deviceapi.SealedRequest
 		read(&q)
 		box, err := s.respond.Answer(q.Box, s.sealedCall)
+		if s.slowSealed > 0 {
+			s.slowSealed--
+			return nil, catalog.New("core_unreachable")
+		}
 		return deviceapi.SealedReply{Box: box}, err
 	case deviceapi.PathSignIn:
 		var q deviceapi.SignInRequest

@@ -207,6 +207,24 @@ func TestLostReplyIsHadAgain(t *testing.T) {
 	}
 }
 
+// A slow NAS is asked again with the same box, and does the thing once.
+func TestSlowNASIsWaitedFor(t *testing.T) {
+	s := newServer(t, lately())
+	d := s.meet(t, keys.Pin{})
+	if err := prove(t.Context(), d, s.code); err != nil {
+		t.Fatal(err)
+	}
+	s.slowSealed = 2
+	c, err := d.Commit(t.Context(), deviceapi.CommitCall{PlanHash: "x", NewPassword: access.NewSecret(newPassword)})
+	if err != nil || c.Transaction != "t1" || s.done != 1 {
+		t.Fatalf("%v %v, done %d times", c, err, s.done)
+	}
+	s.slowSealed = 100
+	if _, err := d.Options(t.Context()); !errors.Is(err, catalog.New("core_unreachable")) {
+		t.Errorf("a core that is away: %v", err)
+	}
+}
+
 // A NAS without a battery does not know the time. It can be claimed, as the
 // PAKE proves its very TLS key; no password goes there on the clock's word.
 func TestWrongClock(t *testing.T) {
