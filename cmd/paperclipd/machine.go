@@ -146,7 +146,7 @@ func (m *machine) adapters(cfg config.Config) []setting.Adapter {
 		keepalived.New(units),
 		libvirt.New(units),
 		encrypted.New(units, cfg.Encrypted.KeepKey),
-		authenticator.New(m.fs, nil), // only read: no claim takes a second factor away yet
+		authenticator.New(m.fs, m.runner, nil),
 	}
 }
 

@@ -78,7 +78,7 @@ func linux() kind {
 			fail2ban.New(systemd), ufw.New(d, run), firewalld.New(systemd), nftables.New(systemd), keepalived.New(systemd), libvirt.New(systemd),
 			faillock.New(d), encrypted.New(systemd, false),
 			// As if a second proof had come with the request.
-			authenticator.New(d, func(r setting.Request) bool { return r.Scope == reset.All }),
+			authenticator.New(d, run, func(r setting.Request) bool { return r.Scope == reset.All }),
 			networkd.New(networkd.Config{FS: d, Runner: run}),
 		}, nil
 	}}
@@ -190,6 +190,8 @@ func (p programs) Run(_ context.Context, op string, c opfs.Command) (out opfs.Ou
 			out.Stdout = []byte(p.systemctl(c.Args[0], c.Args[len(c.Args)-1]))
 		case c.Path == "ufw":
 			out.Stdout = []byte(p.ufw(c.Args[len(c.Args)-1]))
+		case c.Path == "systemd-run":
+			p.outside(c.Args[slices.Index(c.Args, "--")+1:])
 		case c.Path == "nft":
 		default:
 			return fmt.Errorf("%s: %w", c.Path, opfs.ErrNoCommand)
@@ -197,6 +199,16 @@ func (p programs) Run(_ context.Context, op string, c opfs.Command) (out opfs.Ou
 		return nil
 	})
 	return out, err
+}
+
+// outside is what package authenticator has done in a home directory.
+func (p programs) outside(args []string) {
+	if args[0] == "/usr/bin/rm" {
+		p.disk.Wipe(args[len(args)-1])
+		return
+	}
+	data, _ := p.disk.ReadFile(args[4])
+	put(p.disk, args[5], string(data))
 }
 
 func (p programs) systemctl(verb, name string) string {

@@ -74,7 +74,7 @@ func adapters(c *container, keepKeys bool) []setting.Adapter {
 		libvirt.New(system),
 		encrypted.New(system, keepKeys),
 		// As if a second proof had come with the request.
-		authenticator.New(c.FS(), func(r setting.Request) bool { return r.Scope == reset.All }),
+		authenticator.New(c.FS(), c, func(r setting.Request) bool { return r.Scope == reset.All }),
 	}
 }
 

@@ -6,6 +6,14 @@
 // a step holds its checksum and never its content. Other accounts' are not
 // touched.
 //
+// What a power cut cannot lose is a mark of ours beside that place, which says
+// that the factor is taken: it is what is persisted and undone. The home
+// directory itself is changed on activation only, when it is there: where homes
+// are on a volume, they are not when files are recovered at the start. A reset
+// cut short between the two leaves the factor asked for, never left out. The
+// sandbox of this process cannot write to a home, so the file there is removed
+// and made by a command in a unit of systemd's own.
+//
 // It acts only on a request that asks for it by name: no scope of a reset does,
 // because taking a second factor away needs a second proof or a wait.
 package authenticator
@@ -19,6 +27,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"strconv"
 	"strings"
 
 	"github.com/paperclip-nas/paperclip/internal/device/setting"
@@ -44,16 +53,17 @@ const maxFile = 64 << 10
 // Adapter is google-authenticator's PAM module.
 type Adapter struct {
 	fsys   opfs.FS
+	runner opfs.Runner
 	wanted func(setting.Request) bool
 }
 
 // New is the adapter of that system. It has no side effect. wanted says whether
 // a request asks for E13; nil is by its SecondFactor.
-func New(fsys opfs.FS, wanted func(setting.Request) bool) *Adapter {
+func New(fsys opfs.FS, runner opfs.Runner, wanted func(setting.Request) bool) *Adapter {
 	if wanted == nil {
 		wanted = func(r setting.Request) bool { return r.SecondFactor }
 	}
-	return &Adapter{fsys, wanted}
+	return &Adapter{fsys, runner, wanted}
 }
 
 // ID is "authenticator".
@@ -123,10 +133,24 @@ type change struct {
 	Mode fs.FileMode `json:"mode"`
 	UID  int         `json:"uid"`
 	GID  int         `json:"gid"`
-	Back bool        `json:"back,omitempty"` // of a restore: from where it is kept to the home directory
+	// Mark is what the mark said before: normally there is none.
+	Mark ownfile.Content `json:"mark"`
+	Back bool            `json:"back,omitempty"` // of a restore: from where it is kept to the home directory
 }
 
 func (c change) kept() string { return path.Join(Kept, c.User) }
+func (c change) mark() string { return path.Join(Kept, "taken", c.User) }
+
+// taken is what the mark says while this factor is taken.
+func (c change) taken() ownfile.Content { return ownfile.Text(c.Sum + "\n") }
+
+// sides are the mark before and after.
+func (c change) sides() (from, to ownfile.Content) {
+	if c.Back {
+		return c.Mark, nil
+	}
+	return c.Mark, c.taken()
+}
 
 func sum(data []byte) string {
 	s := sha256.Sum256(data)
@@ -153,6 +177,9 @@ func (a *Adapter) Prepare(_ context.Context, r setting.Request) ([]reset.Step, e
 		return nil, err
 	}
 	c.Sum, c.Mode, c.UID, c.GID = sum(data), old.Mode, old.UID, old.GID
+	if c.Mark, err = ownfile.Read(a.fsys, c.mark()); err != nil {
+		return nil, err
+	}
 	step, err := json.Marshal(c)
 	if err != nil {
 		return nil, err
@@ -190,17 +217,14 @@ func read(s reset.Step) (change, error) {
 	return c, nil
 }
 
-// Persist copies the file to where it is kept, and then removes it; a restore
-// does what undoes that.
+// Persist sets the mark, or with a restore takes it away.
 func (a *Adapter) Persist(_ context.Context, s reset.Step) error {
 	c, err := read(s)
 	if err != nil {
 		return err
 	}
-	if c.Back {
-		return a.give(c)
-	}
-	return a.take(c)
+	from, to := c.sides()
+	return a.move(ID+".persist", c, from, to)
 }
 
 // Undo goes back.
@@ -209,72 +233,89 @@ func (a *Adapter) Undo(_ context.Context, s reset.Step) error {
 	if err != nil {
 		return err
 	}
-	if c.Back {
-		return a.take(c)
-	}
-	return a.give(c)
+	from, to := c.sides()
+	return a.move(ID+".undo", c, to, from)
 }
 
-func (a *Adapter) take(c change) error {
+// move takes the mark from one value to another, unless the factor is another
+// one by now. A home that cannot be seen just now has no say.
+func (a *Adapter) move(op string, c change, from, to ownfile.Content) error {
 	now, err := a.load(c.File)
-	if err != nil {
-		return err
-	}
-	if now == nil {
-		kept, err := a.load(c.kept())
-		if err == nil && (kept == nil || sum(kept) != c.Sum) {
-			err = fmt.Errorf("%s is gone: %w", c.File, setting.ErrThirdValue)
-		}
-		if err != nil {
-			return err
-		}
-		return atomicfile.Settle(a.fsys, ID+".persist", c.File)
-	}
-	if sum(now) != c.Sum {
+	if err == nil && now != nil && sum(now) != c.Sum {
 		return fmt.Errorf("%s: %w", c.File, setting.ErrThirdValue)
 	}
-	if err := a.fsys.MkdirAll(ID+".persist.keep.mkdir", Kept, 0o700); err != nil {
-		return err
+	if from == nil { // so its directory may be missing
+		if err := atomicfile.MakeDir(a.fsys, op, path.Dir(c.mark()), 0o700); err != nil {
+			return err
+		}
 	}
-	if err := atomicfile.Replace(a.fsys, ID+".persist.keep", c.kept(), now, atomicfile.Options{Mode: 0o600, Enforce: true}); err != nil {
-		return err
-	}
-	return atomicfile.Remove(a.fsys, ID+".persist", c.File)
+	return ownfile.Move(a.fsys, op, c.mark(), from, to)
 }
 
-// give puts the file back as it was, and then removes the one that was kept.
-func (a *Adapter) give(c change) error {
-	now, err := a.load(c.File)
+// Activate makes the home directory what the mark says.
+func (a *Adapter) Activate(ctx context.Context, s reset.Step) error {
+	c, err := read(s)
 	if err != nil {
 		return err
 	}
-	switch {
+	mark, err := ownfile.Read(a.fsys, c.mark())
+	if err != nil {
+		return err
+	}
+	now, err := a.load(c.File)
+	switch taken := ownfile.Equal(mark, c.taken()); {
+	case err != nil:
+		return err
 	case now != nil && sum(now) != c.Sum:
 		return fmt.Errorf("%s: %w", c.File, setting.ErrThirdValue)
-	case now == nil:
-		kept, err := a.load(c.kept())
-		if err != nil {
-			return err
-		}
-		if kept == nil || sum(kept) != c.Sum {
-			return fmt.Errorf("%s is not what was kept: %w", c.kept(), setting.ErrThirdValue)
-		}
-		if err := ownfile.Make(a.fsys, ID+".undo", c.File, kept, c.Mode, c.UID, c.GID); err != nil {
-			return err
-		}
-	default:
-		if err := atomicfile.Settle(a.fsys, ID+".undo", c.File); err != nil {
-			return err
-		}
+	case taken && now != nil:
+		return a.take(ctx, c, now)
+	case !taken && now == nil:
+		return a.give(ctx, c)
 	}
-	if kept, err := a.load(c.kept()); err != nil || kept == nil || sum(kept) != c.Sum {
-		return err // one of another time
-	}
-	return atomicfile.Remove(a.fsys, ID+".undo.keep", c.kept())
+	return nil
 }
 
-// Activate has nothing to do: every sign-in looks for the file.
-func (a *Adapter) Activate(context.Context, reset.Step) error { return nil }
+// take keeps a copy, and only then removes the file.
+func (a *Adapter) take(ctx context.Context, c change, now []byte) error {
+	if err := atomicfile.Replace(a.fsys, ID+".activate.keep", c.kept(), now, atomicfile.Options{Mode: 0o600, Enforce: true}); err != nil {
+		return err
+	}
+	return a.outside(ctx, ID+".activate.take", "/usr/bin/rm", "-f", "--", c.File)
+}
+
+// put makes a file from another with mode, user and group, in one step.
+const put = `set -e
+install -T -m "$3" -o "$4" -g "$5" -- "$1" "$2.paperclip"
+sync -- "$2.paperclip"
+mv -T -- "$2.paperclip" "$2"
+`
+
+// give makes the file from what was kept, if that is it.
+func (a *Adapter) give(ctx context.Context, c change) error {
+	kept, err := a.load(c.kept())
+	if err != nil {
+		return err
+	}
+	if _, err := a.fsys.Stat(path.Dir(c.File)); errors.Is(err, fs.ErrNotExist) || kept == nil || sum(kept) != c.Sum {
+		return nil // nothing was taken, or there is no home any more
+	}
+	if err := a.outside(ctx, ID+".activate.give", "/bin/sh", "-c", put, "sh", c.kept(), c.File,
+		fmt.Sprintf("%o", c.Mode.Perm()), strconv.Itoa(c.UID), strconv.Itoa(c.GID)); err != nil {
+		return err
+	}
+	return a.fsys.SyncDir(ID+".activate.syncdir", path.Dir(c.File))
+}
+
+// outside runs a program in a unit of its own, which may write to homes.
+func (a *Adapter) outside(ctx context.Context, op string, program ...string) error {
+	args := append([]string{"--quiet", "--collect", "--wait", "--"}, program...)
+	out, err := a.runner.Run(ctx, op, opfs.Command{Path: "systemd-run", Args: args})
+	if err == nil && out.ExitCode != 0 {
+		err = fmt.Errorf("%s ended with status %d: %.200s", program[0], out.ExitCode, out.Stderr)
+	}
+	return err
+}
 
 // Verify reads back that the file is gone, and is kept; or that it is there
 // again.
@@ -283,19 +324,22 @@ func (a *Adapter) Verify(_ context.Context, s reset.Step) error {
 	if err != nil {
 		return err
 	}
-	if c.Back {
-		now, err := a.load(c.File)
-		if err == nil && (now == nil || sum(now) != c.Sum) {
-			err = fmt.Errorf("%s does not hold what was kept", c.File)
-		}
+	mark, err1 := ownfile.Read(a.fsys, c.mark())
+	now, err2 := a.load(c.File)
+	kept, err3 := a.load(c.kept())
+	if err := errors.Join(err1, err2, err3); err != nil {
 		return err
 	}
-	if _, err := a.fsys.Lstat(c.File); !errors.Is(err, fs.ErrNotExist) {
+	_, to := c.sides()
+	switch {
+	case !ownfile.Equal(mark, to):
+		return fmt.Errorf("%s does not hold what was written", c.mark())
+	case c.Back && (now == nil || sum(now) != c.Sum):
+		return fmt.Errorf("%s does not hold what was kept", c.File)
+	case !c.Back && now != nil:
 		return fmt.Errorf("%s is still there", c.File)
+	case !c.Back && (kept == nil || sum(kept) != c.Sum):
+		return fmt.Errorf("%s does not hold what was taken away", c.kept())
 	}
-	kept, err := a.load(c.kept())
-	if err == nil && (kept == nil || sum(kept) != c.Sum) {
-		err = fmt.Errorf("%s does not hold what was taken away", c.kept())
-	}
-	return err
+	return nil
 }

@@ -1,11 +1,14 @@
 package authenticator_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -44,15 +47,37 @@ func (s system) write(t testing.TB, path, content string) {
 }
 
 func (s system) adapter() *authenticator.Adapter {
-	return authenticator.New(opfs.Under(s.root, opfs.OS(nil)), proved)
+	return authenticator.New(opfs.Under(s.root, opfs.OS(nil)), s, proved)
 }
 
-// stored is every file with its mode.
+// Run is systemd-run with rm, or with the script that puts a file back.
+func (s system) Run(_ context.Context, op string, c opfs.Command) (opfs.Output, error) {
+	at := slices.Index(c.Args, "--") + 1
+	last := c.Args[len(c.Args)-1]
+	switch {
+	case c.Args[at] == "/usr/bin/rm":
+		return opfs.Output{}, os.Remove(filepath.Join(s.root, last))
+	case c.Args[at] == "/bin/sh":
+		from, to, mode := c.Args[at+4], c.Args[at+5], c.Args[at+6]
+		data, err := os.ReadFile(filepath.Join(s.root, from))
+		if err == nil {
+			err = os.WriteFile(filepath.Join(s.root, to), data, 0o400)
+		}
+		if mode != "400" {
+			err = errors.Join(err, errors.New(mode))
+		}
+		return opfs.Output{}, err
+	}
+	return opfs.Output{}, fmt.Errorf("%s: %v", op, c.Args)
+}
+
+// stored is every file with its mode, but for those that only activation
+// changes, which TestTakenAwayAndKept is about.
 func (s system) stored(t testing.TB) []byte {
 	t.Helper()
 	var all []byte
 	err := filepath.WalkDir(s.root, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
+		if err != nil || d.IsDir() || path == filepath.Join(s.root, authenticator.Kept, "anna") || path == filepath.Join(s.root, "/home/anna/.google_authenticator") {
 			return err
 		}
 		info, err := d.Info()
@@ -92,7 +117,7 @@ func TestContract(t *testing.T) {
 // E13 is in no scope: a claim alone never gets a step.
 func TestNoClaimTakesItAway(t *testing.T) {
 	s := newSystem(t)
-	a := authenticator.New(opfs.Under(s.root, opfs.OS(nil)), nil)
+	a := authenticator.New(opfs.Under(s.root, opfs.OS(nil)), s, nil)
 	for _, m := range []reset.Mode{reset.Soft, reset.Hard} {
 		for _, scope := range []reset.Scope{reset.Credentials, reset.Network, reset.All} {
 			if steps, err := a.Prepare(t.Context(), setting.Request{Mode: m, Scope: scope, Administrator: "anna"}); err != nil || steps != nil {
@@ -116,7 +141,7 @@ func TestTakenAwayAndKept(t *testing.T) {
 	if text, _ := json.Marshal(steps); strings.Contains(string(text), "JBSWY") {
 		t.Errorf("the step holds the secret: %s", text)
 	}
-	if err := errors.Join(a.Persist(t.Context(), steps[0]), a.Verify(t.Context(), steps[0])); err != nil {
+	if err := errors.Join(a.Persist(t.Context(), steps[0]), a.Activate(t.Context(), steps[0]), a.Verify(t.Context(), steps[0])); err != nil {
 		t.Fatal(err)
 	}
 	kept := filepath.Join(s.root, authenticator.Kept, "anna")
@@ -125,6 +150,13 @@ func TestTakenAwayAndKept(t *testing.T) {
 	}
 	if data, err := os.ReadFile(kept); err != nil || string(data) != factor {
 		t.Errorf("kept %q, %v", data, err)
+	}
+	// Undone, it is there again as it was.
+	if err := errors.Join(a.Undo(t.Context(), steps[0]), a.Activate(t.Context(), steps[0])); err != nil {
+		t.Fatal(err)
+	}
+	if data, err := os.ReadFile(filepath.Join(s.root, "/home/anna/.google_authenticator")); err != nil || string(data) != factor {
+		t.Errorf("undone: %q, %v", data, err)
 	}
 	if data, err := os.ReadFile(filepath.Join(s.root, "/home/ben/.google_authenticator")); err != nil || string(data) != "BEN\n" {
 		t.Errorf("ben's: %q, %v", data, err)
@@ -156,5 +188,29 @@ func TestNotPresent(t *testing.T) {
 		if found, err := s.adapter().Detect(t.Context()); err != nil || found.Present || !strings.Contains(found.Why, why) {
 			t.Errorf("%q: %+v, %v", content, found, err)
 		}
+	}
+}
+
+// Homes may be on a volume that is not there when files are recovered at the
+// start: then only the mark moves, and nothing fails.
+func TestHomesAreNotThereAtTheStart(t *testing.T) {
+	s := newSystem(t)
+	a := s.adapter()
+	steps, err := a.Prepare(t.Context(), request)
+	if err != nil || len(steps) != 1 {
+		t.Fatal(steps, err)
+	}
+	home, away := filepath.Join(s.root, "home"), filepath.Join(s.root, "away")
+	if err := os.Rename(home, away); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(a.Persist(t.Context(), steps[0]), a.Undo(t.Context(), steps[0]), a.Persist(t.Context(), steps[0])); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(away, home); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(a.Activate(t.Context(), steps[0]), a.Verify(t.Context(), steps[0])); err != nil {
+		t.Error(err)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/paperclip-nas/paperclip/internal/device/setting/ownfile"
 	"github.com/paperclip-nas/paperclip/internal/device/setting/saved"
 	"github.com/paperclip-nas/paperclip/internal/domain/reset"
 )
@@ -95,7 +96,8 @@ func (a *Adapter) back(user string) (*change, error) {
 		return nil, saved.Refuse("%s had a second factor, whose secret is kept nowhere: it has to be set up anew", user)
 	}
 	c.Sum = sum(data)
-	return &c, nil
+	c.Mark, err = ownfile.Read(a.fsys, c.mark())
+	return &c, err
 }
 
 // person is an account's home directory, user and group; "" for none.
