@@ -8,7 +8,7 @@ SHELL   := /bin/bash -o pipefail
 RELEASE := -buildvcs=auto -trimpath -ldflags='-s -w'
 TOOL    := $(GO) tool -modfile=tools/go.mod
 
-.PHONY: help build test race lint fuzz kill crash bench-reset bench-idle soak-button test-vm test-nspawn mutate test-net bench-find demo dist clean
+.PHONY: help build test race lint fuzz kill crash bench-reset bench-idle soak-button test-vm test-nspawn mutate test-net bench-find test-thirdparty test-lab demo dist clean
 
 help:            ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -59,6 +59,11 @@ mutate:          ## N damaged messages for each parser of what a LAN says, none 
 test-net:        ## finding on real networks: avahi, minissdpd, dnsmasq, loss, floods (root on Debian, 3 minutes)
 	@.ci/need $$(cat test/net/packages)
 	PAPERCLIP_NET=1 $(GO) test ./test/net -count=1 -timeout 15m -v
+
+test-thirdparty: ## the lab's Synology by a client that others wrote (needs node and npm)
+	@command -v npm >/dev/null || .ci/need nodejs npm
+	cd test/thirdparty/clients && npm ci --no-audit --no-fund --loglevel=error
+	PAPERCLIP_THIRDPARTY=1 $(GO) test ./test/thirdparty -count=1 -timeout 20m -v
 
 bench-find:      ## our search beside arp-scan, nmap and avahi-browse, with the ratios (root on Debian)
 	@.ci/need $$(cat test/net/packages)
