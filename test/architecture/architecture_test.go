@@ -325,7 +325,7 @@ func TestNoMachinePaths(t *testing.T) {
 			return err
 		}
 		if d.IsDir() {
-			if slices.Contains([]string{".git", "bin", "dist"}, d.Name()) {
+			if slices.Contains([]string{".git", "bin", "dist", "node_modules"}, d.Name()) {
 				return filepath.SkipDir
 			}
 			return nil
