@@ -64,6 +64,7 @@ func runCore(ctx context.Context, m *machine, o *options) (err error) {
 	cc.Policy = cfg.Claim.Allows.Choice()
 	cc.Notifier = notice.System{FS: m.fs, Runner: m.runner}
 	cc.SafeMode = m.safeMode()
+	cc.Findings = m.findings(o)
 	if m.root == "" && cfg.Network.ClaimNetwork {
 		network := m.claimNetwork(cfg)
 		if err := network.Clean(ctx); err != nil {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/paperclip-nas/paperclip/internal/device/config"
 	"github.com/paperclip-nas/paperclip/internal/device/doctor"
+	"github.com/paperclip-nas/paperclip/internal/domain/check"
 	"github.com/paperclip-nas/paperclip/internal/protocol/corewire"
 	"github.com/paperclip-nas/paperclip/internal/protocol/deviceapi"
 )
@@ -77,6 +78,19 @@ func (m *machine) patient(o *options) doctor.Machine {
 		}
 	}
 	return p
+}
+
+// findings are what doctor finds while core itself runs.
+func (m *machine) findings(o *options) func(context.Context) []check.Finding {
+	return func(ctx context.Context) []check.Finding {
+		p := m.patient(o)
+		p.Core = nil // it is core that asks
+		out := []check.Finding{}
+		for _, one := range doctor.Look(ctx, p) {
+			out = append(out, check.Finding(one))
+		}
+		return out
+	}
 }
 
 // device is the number of the file system that path is on.

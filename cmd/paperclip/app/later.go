@@ -13,7 +13,6 @@ import (
 func (a *app) later() []*cobra.Command {
 	var out []*cobra.Command
 	for _, c := range []struct{ use, short, what string }{
-		{"check TARGET", "See whether a NAS is ready for the next lock-out", "checking a NAS"},
 		{"snapshot TARGET", "Take a sealed copy of a NAS's settings", "taking a snapshot"},
 		{"restore TARGET [FILE]", "Put a snapshot's settings back", "restoring a snapshot"},
 		{"web", "Open the assistant in the browser", "the web assistant"},

@@ -28,6 +28,7 @@ import (
 	"github.com/paperclip-nas/paperclip/internal/domain/access"
 	"github.com/paperclip-nas/paperclip/internal/domain/button"
 	"github.com/paperclip-nas/paperclip/internal/domain/catalog"
+	"github.com/paperclip-nas/paperclip/internal/domain/check"
 	"github.com/paperclip-nas/paperclip/internal/domain/nas"
 	"github.com/paperclip-nas/paperclip/internal/protocol/corewire"
 	"github.com/paperclip-nas/paperclip/internal/protocol/identity"
@@ -84,6 +85,8 @@ type Config struct {
 	Boot     clock.Boot          // what waits are measured by; nil: only while this program runs
 	Notifier Notifier            // how people are told of a notice; nil: on the LAN alone
 	SafeMode bool                // only recovery runs on this NAS just now (A7): shown, and changes nothing here
+	// Findings are what doctor finds, for `paperclip check`; nil is nothing.
+	Findings func(context.Context) []check.Finding
 }
 
 // Core is the deciding half of a device.

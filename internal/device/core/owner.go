@@ -76,6 +76,7 @@ func ownerMethods() map[deviceapi.OwnerMethod]ownerMethod {
 		deviceapi.OwnerRefuse:   {do: decoded((*Core).ownerRefuse)},
 		deviceapi.OwnerAccounts: {do: decoded((*Core).ownerAccounts)},
 		deviceapi.OwnerAccount:  {do: decoded((*Core).ownerAccount)},
+		deviceapi.OwnerCheck:    {do: decoded((*Core).ownerCheck)},
 
 		deviceapi.OwnerPlan:           {do: decoded((*Core).ownerPlan)},
 		deviceapi.OwnerRecoveryKey:    {do: decoded((*Core).ownerRecoveryKey)},

@@ -36,6 +36,8 @@ type recoveryFile struct {
 	Recipient string    `json:"recipient"`
 	SetBy     string    `json:"set_by"`
 	SetAt     time.Time `json:"set_at"`
+	// TakenAt is when the owner took the latest snapshot, by the wall clock.
+	TakenAt *time.Time `json:"taken_at,omitempty"`
 }
 
 func loadRecovery(fsys opfs.FS, dir string) (*recovery, error) {
@@ -117,7 +119,23 @@ func (c *Core) ownerSnapshot(ctx context.Context, t *conversation, q deviceapi.S
 	}
 	file, notHeld, err := c.sealNow(ctx, "")
 	t.out = file
+	if err == nil {
+		c.noteTaken(ctx)
+	}
 	return deviceapi.SnapshotReply{Size: len(file), NotHeld: append([]string{}, notHeld...)}, err
+}
+
+// noteTaken takes down that the owner has a snapshot of now. That it cannot
+// keeps the snapshot from nobody.
+func (c *Core) noteTaken(ctx context.Context) {
+	err := c.do(ctx, func() error {
+		next, now := c.recovery.kept, c.cfg.Clock.Now().UTC().Truncate(time.Second)
+		next.TakenAt = &now
+		return c.recovery.set(next)
+	})
+	if err != nil {
+		c.cfg.Log.Error("when the snapshot was taken could not be kept", "error", err)
+	}
 }
 
 func (c *Core) snapshotsDir() string { return path.Join(c.cfg.Dir, "snapshots") }

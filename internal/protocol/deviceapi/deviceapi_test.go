@@ -15,6 +15,7 @@ import (
 
 	"github.com/paperclip-nas/paperclip/internal/domain/access"
 	"github.com/paperclip-nas/paperclip/internal/domain/catalog"
+	"github.com/paperclip-nas/paperclip/internal/domain/check"
 	"github.com/paperclip-nas/paperclip/internal/domain/nas"
 	"github.com/paperclip-nas/paperclip/internal/domain/reset"
 	"github.com/paperclip-nas/paperclip/internal/x/strictjson"
@@ -79,6 +80,7 @@ func bodies() []any {
 		&AccountCall{Account: "admin", Action: reset.SetPassword, NewPassword: secret},
 		&AccountCall{Account: "admin", Action: reset.SwitchOff},
 		&AccountReply{Transaction: "t", Plan: plan()},
+		&CheckReply{Facts: check.Facts{Administrators: []check.Administrator{{Name: "anna", Enabled: true}}, Firewall: &nas.Firewall{Enabled: true}, Notices: []catalog.ID{"notice_reset"}}},
 		&ProgressReply{State: "committed", Steps: []StepState{{"shadow", "verified"}}, Done: true, Problem: &p, Receipt: []byte("{}")},
 		&OwnerProveCall{Account: "anna", Password: access.NewSecret("correct horse battery")},
 		&OwnerProveCall{OwnerKey: key, Signature: make([]byte, 64)},
