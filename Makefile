@@ -4,11 +4,12 @@
 GO      ?= go
 T       ?= 10s
 N       ?= 10000000
+CUTS     = $(if $(filter file,$(origin N)),5,$(N))
 SHELL   := /bin/bash -o pipefail
 RELEASE := -buildvcs=auto -trimpath -ldflags='-s -w'
 TOOL    := $(GO) tool -modfile=tools/go.mod
 
-.PHONY: help build test race lint fuzz kill crash bench-reset bench-idle soak-button test-vm test-nspawn mutate test-net bench-find test-thirdparty test-lab demo dist clean
+.PHONY: help build test race lint fuzz kill crash bench-reset bench-idle soak-button test-vm soak-power bench-recovery-vm test-nspawn mutate test-net bench-find test-thirdparty test-lab demo dist clean
 
 help:            ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -45,9 +46,17 @@ bench-idle:      ## both processes with nothing to do: memory, wake-ups and size
 soak-button:     ## N button traces against the oracle, 0 may be misread (N=10000000)
 	$(GO) test ./internal/domain/button -run '^TestSoak$$' -count=1 -timeout 0 -v -soak.traces=$(N)
 
-test-vm:         ## a recovery on a real kernel in QEMU: as root on Debian, under 15 minutes
+test-vm:         ## a recovery on a real kernel in QEMU: as root on Debian, under 25 minutes
 	@.ci/need $$(cat test/vm/packages)
-	PAPERCLIP_VM=1 $(GO) test ./test/vm -count=1 -timeout 30m -v
+	PAPERCLIP_VM=1 $(GO) test ./test/vm -count=1 -timeout 50m -v
+
+soak-power:      ## N power cuts at random moments of a reset under load on RAID1 (make soak-power N=200)
+	@.ci/need $$(cat test/vm/packages)
+	PAPERCLIP_VM=1 PAPERCLIP_CUTS=$(CUTS) $(GO) test ./test/vm -run '^TestSoakPower$$' -count=1 -timeout 0 -v
+
+bench-recovery-vm: ## locked out to signed in, beside a rescue shell, on the same virtual machine
+	@.ci/need $$(cat test/vm/packages)
+	PAPERCLIP_VM=1 PAPERCLIP_BENCH=1 $(GO) test ./test/vm -run '^TestBenchRecovery$$' -count=1 -timeout 30m -v
 
 test-nspawn:     ## E1 to E13 on real programs, three network stacks, before, after, restored: as root on Debian
 	@.ci/need $$(cat test/nspawn/packages)

@@ -50,6 +50,11 @@ in_root systemctl -q disable systemd-networkd-wait-online.service
 in_root systemctl -q mask e2scrub_reap.service e2scrub_all.timer systemd-binfmt.service samba-ad-dc.service nmbd.service winbind.service \
 	apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer fstrim.timer man-db.timer mdcheck_start.timer mdcheck_continue.timer mdmonitor-oneshot.timer
 
+# The parts of E3 to E13 are there and off; dress.sh switches them on.
+in_root systemctl -q disable fail2ban.service keepalived.service libvirtd.service libvirtd.socket libvirtd-ro.socket libvirtd-admin.socket \
+	virtlockd.socket virtlogd.socket virtlockd-admin.socket virtlogd-admin.socket libvirt-guests.service nftables.service
+in_root systemctl -q mask libvirt-guests.service systemd-machined.service
+
 # The reset button: no emulated keyboard has KEY_RESTART, so F12 becomes it, as a board's maker would do it.
 mkdir -p "$root/etc/udev/hwdb.d"
 printf 'evdev:atkbd:dmi:*\n KEYBOARD_KEY_58=restart\n' > "$root/etc/udev/hwdb.d/61-reset-button.hwdb"

@@ -4,6 +4,7 @@
 #   vmlinux         Debian's kernel, uncompressed (saves 3 s of each boot under emulation)
 #   modules.cpio.gz the modules that find the root disk, for the initramfs
 #   root.qcow2      a plain Debian with systemd, networkd, Samba, OpenSSH, mdadm: nothing of ours in it
+#   vault.qcow2     an empty disk, for an encrypted volume
 #   disk1.qcow2, disk2.qcow2   the two halves of a RAID1 with the owner's files (see guest/populate.go)
 #
 # The kernel is whatever linux-image-amd64 points to today; packages come from the sources this
@@ -78,7 +79,7 @@ mmdebstrap --quiet --variant=minbase --mode=root \
 mod=lib/modules/$kver
 mkdir -p "$tmp/root/$mod/kernel"
 for d in crypto arch/x86/crypto lib net fs/ext4 fs/jbd2 fs/fuse fs/autofs fs/nls fs/efivarfs fs/configfs drivers/block drivers/char drivers/hid drivers/input drivers/leds drivers/md \
-	drivers/net/macvlan.ko drivers/net/virtio_net.ko drivers/net/net_failover.ko drivers/net/veth.ko drivers/net/dummy.ko drivers/net/tun.ko drivers/virtio net/core/failover.ko; do
+	drivers/gpio drivers/net/bonding drivers/net/macvlan.ko drivers/net/virtio_net.ko drivers/net/net_failover.ko drivers/net/veth.ko drivers/net/dummy.ko drivers/net/tun.ko drivers/virtio net/core/failover.ko; do
 	for p in "$tmp/kernel/$mod/kernel/$d"*; do
 		[ -e "$p" ] || continue
 		mkdir -p "$tmp/root/$mod/kernel/$(dirname "$d")"
@@ -87,9 +88,12 @@ for d in crypto arch/x86/crypto lib net fs/ext4 fs/jbd2 fs/fuse fs/autofs fs/nls
 done
 cp "$tmp/kernel/$mod"/modules.{builtin,order,builtin.modinfo} "$tmp/root/$mod/"
 depmod -b "$tmp/root" "$kver"
-mke2fs -q -t ext4 -F -L root -d "$tmp/root" "$tmp/root.img" 1500M
+mke2fs -q -t ext4 -F -L root -d "$tmp/root" "$tmp/root.img" 2500M
 qemu-img convert -O qcow2 "$tmp/root.img" "$tmp/root.qcow2"
 rm -rf "$tmp/root" "$tmp/root.img" "$tmp/kernel" "$tmp/deb" "$tmp/initrd" "$tmp/sources.list"
+
+# The vault: a spare disk on which a test makes an encrypted volume.
+qemu-img create -q -f qcow2 "$tmp/vault.qcow2" 64M
 
 # 4. The array: made, formatted and filled by the guest's own mdadm and kernel.
 for d in disk1 disk2; do qemu-img create -q -f qcow2 "$tmp/$d.qcow2" 256M; done

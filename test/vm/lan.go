@@ -25,10 +25,15 @@ const (
 )
 
 const (
-	tapName  = "tap0"
-	guestMAC = "52:54:00:12:34:56"
+	tapName   = "tap0"
+	guestMAC  = "52:54:00:12:34:56"
+	secondTap = "tap1"
+	secondMAC = "52:54:00:12:34:57"
 	// GuestAddress is the machine's static address (customize.sh), foreign to the LAN it is plugged into.
 	GuestAddress = "192.168.77.10"
+	// LeasedAddress and SecondAddress are what the LAN's DHCP server gives to the machine's two NICs.
+	LeasedAddress = "10.77.0.60"
+	SecondAddress = "10.77.0.61"
 )
 
 // LAN is a small network in namespaces of its own: nothing of it is seen by the host, nor the host by it.
@@ -60,6 +65,8 @@ func (l *LAN) build(ctx context.Context) error {
 		{"-n", lan, "link", "set", "br0", "up"},
 		{"-n", lan, "tuntap", "add", tapName, "mode", "tap"},
 		{"-n", lan, "link", "set", tapName, "master", "br0", "up"},
+		{"-n", lan, "tuntap", "add", secondTap, "mode", "tap"},
+		{"-n", lan, "link", "set", secondTap, "master", "br0", "up"},
 	}
 	for place, address := range map[Place]string{Router: "10.77.0.1/24", Client: "10.77.0.50/24", OldSubnet: "192.168.77.50/24"} {
 		ns, port := l.Namespace(place), "v-"+string(place)
@@ -96,6 +103,7 @@ func (l *LAN) StartDHCP(ctx context.Context) error {
 	defer log.Close()
 	c := l.command(context.WithoutCancel(ctx), Router, "dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--no-resolv", "--no-hosts", "--no-ping",
 		"--user=root", "--pid-file=", "--interface=eth0", "--bind-interfaces", "--port=0", "--dhcp-authoritative",
+		"--dhcp-host="+guestMAC+","+LeasedAddress, "--dhcp-host="+secondMAC+","+SecondAddress,
 		"--dhcp-range=10.77.0.100,10.77.0.150,1h", "--dhcp-leasefile="+filepath.Join(l.dir, "leases"), "--log-dhcp", "--log-facility=-")
 	c.Stdout, c.Stderr = log, log
 	c.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}

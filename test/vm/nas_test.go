@@ -21,9 +21,15 @@ const (
 	benPassword = "ben keeps this one"
 )
 
+// patience is how long is waited for what must come, on a loaded machine under emulation.
+const patience = 3 * time.Minute
+
 // configuration is what an owner of this board writes: its reset button sits on a keyboard, which
 // paperclipd takes only when it is named.
 const configuration = `
+[device]
+volumes = ["/srv"]
+
 [panel]
 button = "/dev/input/by-path/platform-i8042-serio-0-event-kbd"
 `
@@ -113,9 +119,9 @@ func (n *nas) install(t *testing.T, ctx context.Context) {
 // serving waits until core holds the button and front listens.
 func (n *nas) serving(t *testing.T, ctx context.Context) {
 	t.Helper()
-	limited, cancel := context.WithTimeout(ctx, 3*time.Minute)
+	limited, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	_, err := n.Agent.Until(limited, `systemctl is-active paperclipd-core paperclipd-front; ss -Hltn 'sport = :5001' | grep .; test -S /run/paperclip/core.sock`)
+	_, err := n.Agent.Until(limited, `systemctl is-active paperclipd-core paperclipd-front; ss -Hltnp | grep '"paperclipd"'; test -S /run/paperclip/core.sock`)
 	check(t, err)
 }
 
@@ -144,7 +150,7 @@ func (n *nas) again(t *testing.T, ctx context.Context, saved string) {
 // openClaim holds the button until the NAS beeps, lets go, and gives the code that it says then.
 func (n *nas) openClaim(t *testing.T, ctx context.Context) [4]int {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(ctx, 3*time.Minute)
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	ear := n.Listen(ctx)
 	defer ear.Close()
@@ -169,11 +175,17 @@ type say struct {
 // witness tries passwords over SSH and SMB at the NAS's own address, all at once: each takes seconds.
 func (n *nas) witness(t *testing.T, ctx context.Context, tries ...say) {
 	t.Helper()
+	n.witnessAt(t, ctx, OldSubnet, GuestAddress, tries...)
+}
+
+// witnessAt is witness at another address.
+func (n *nas) witnessAt(t *testing.T, ctx context.Context, from Place, address string, tries ...say) {
+	t.Helper()
 	var all sync.WaitGroup
 	for _, try := range tries {
 		for protocol, signIn := range map[string]func(context.Context, Place, string, string, string) (Verdict, error){"SSH": n.lan.SSH, "SMB": n.lan.SMB} {
 			all.Go(func() {
-				got, err := signIn(ctx, OldSubnet, GuestAddress, try.user, try.password)
+				got, err := signIn(ctx, from, address, try.user, try.password)
 				if err != nil {
 					t.Error(err)
 				} else if got != try.want {
@@ -201,7 +213,7 @@ func (n *nas) network(t *testing.T, ctx context.Context) string {
 // claimGone waits until a claim's interface is away.
 func (n *nas) claimGone(t *testing.T, ctx context.Context) {
 	t.Helper()
-	limited, cancel := context.WithTimeout(ctx, 3*time.Minute)
+	limited, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	_, err := n.Agent.Until(limited, `! ip -o link | grep pclip`)
 	check(t, err)

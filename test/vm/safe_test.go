@@ -8,17 +8,12 @@ import (
 	"testing"
 )
 
-// bootWith is Boot with more words on the kernel's command line.
-func (m *Machine) bootWith(ctx context.Context, words string) error {
-	return m.start(ctx, "-append", kernelArguments+" "+words) // of two the last counts
-}
-
 // testSafeMode: with paperclip.safe only recovery runs, a claim needs the button as always, and the
 // next ordinary boot has everything back (A7).
 func testSafeMode(t *testing.T, ctx context.Context, n *nas) {
 	settings := n.shell(t, ctx, `cat /etc/shadow /etc/samba/smb.conf /etc/systemd/network/*; find /etc -newer /var/lib/paperclip/identity.key | sort; sync`)
 	check(t, n.Cut())
-	check(t, n.bootWith(ctx, "paperclip.safe"))
+	check(t, n.Boot(ctx, "paperclip.safe"))
 	n.serving(t, ctx)
 	if at := n.shell(t, ctx, `systemctl get-default; systemctl is-active paperclip-safe.target multi-user.target basic.target || true`); at != "paperclip-safe.target\nactive\ninactive\ninactive" {
 		t.Errorf("the boot went to %q", at)

@@ -39,6 +39,7 @@ type Machine struct {
 
 	ear     *qmp.Client
 	config  Config
+	storage storage
 	command *exec.Cmd
 	ended   chan struct{} // closed when QEMU has ended
 	endErr  error         // valid once ended is closed
@@ -46,7 +47,7 @@ type Machine struct {
 
 // Create makes the machine's disks as overlays of the image, once, and switches it on.
 func Create(ctx context.Context, c Config) (*Machine, error) {
-	for _, name := range []string{"root", "disk1", "disk2"} {
+	for _, name := range diskNames {
 		base := filepath.Join(c.Image, name+".qcow2")
 		if err := run(ctx, "qemu-img", "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", base, filepath.Join(c.Dir, name+".qcow2")); err != nil {
 			return nil, err
@@ -88,20 +89,46 @@ func writeInitramfs(ctx context.Context, c Config) error {
 // kernelArguments switch off what costs seconds under emulation and is no part of a NAS under test.
 const kernelArguments = "console=ttyS0 panic=-1 quiet net.ifnames=0 mitigations=off audit=0"
 
-// sockets are the ends at which QEMU listens: two monitors, so that the ear is never kept waiting, and the agent's port.
-var sockets = [...]string{"qmp", "ear", "agent"}
+// sockets are the ends at which QEMU listens: two monitors, so that the ear is never kept waiting, the
+// agent's port and the serial console.
+var sockets = [...]string{"qmp", "ear", "agent", "serial"}
 
-// Boot switches the machine on with the disks as they are, and waits for its agent.
-func (m *Machine) Boot(ctx context.Context) error { return m.start(ctx) }
+// Boot switches the machine on with the disks as they are, and waits for its agent. What is given is added
+// to the kernel's command line.
+func (m *Machine) Boot(ctx context.Context, kernel ...string) error {
+	return m.start(ctx, strings.Join(kernel, " "))
+}
+
+// BootShell switches it on with a shell on the serial console in place of the system: no agent runs.
+func (m *Machine) BootShell(ctx context.Context) (*Console, error) {
+	if err := m.power(ctx, "init=/bin/sh"); err != nil {
+		return nil, err
+	}
+	m.Agent = nil
+	if err := m.monitors(ctx); err != nil {
+		return nil, errors.Join(err, m.Cut(), m.explain())
+	}
+	return dialConsole(ctx, m.path("serial"))
+}
 
 // Resume starts QEMU anew at a moment that was saved.
 func (m *Machine) Resume(ctx context.Context, saved string) error {
-	return m.start(ctx, "-loadvm", saved)
+	return m.start(ctx, "", "-loadvm", saved)
 }
 
-func (m *Machine) start(ctx context.Context, more ...string) error {
-	dir := m.config.Dir
-	path := func(name string) string { return filepath.Join(dir, name) }
+func (m *Machine) start(ctx context.Context, kernel string, more ...string) error {
+	if err := m.power(ctx, kernel, more...); err != nil {
+		return err
+	}
+	if err := m.connect(ctx); err != nil {
+		return errors.Join(err, m.Cut(), m.explain())
+	}
+	return nil
+}
+
+// power starts QEMU.
+func (m *Machine) power(ctx context.Context, kernel string, more ...string) error {
+	path := m.path
 	for _, socket := range sockets {
 		if err := os.Remove(path(socket)); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return err
@@ -110,20 +137,18 @@ func (m *Machine) start(ctx context.Context, more ...string) error {
 	argv := []string{
 		"qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", "max", "-m", "1024", "-machine", "pc",
 		"-display", "none", "-nodefaults", "-no-reboot", "-rtc", "base=utc",
-		"-kernel", filepath.Join(m.config.Image, "vmlinux"), "-initrd", path("initramfs"), "-append", kernelArguments,
-		"-serial", "file:" + path("console"),
+		"-kernel", filepath.Join(m.config.Image, "vmlinux"), "-initrd", path("initramfs"), "-append", kernelArguments + " " + kernel,
+		"-chardev", "socket,id=serial,path=" + path("serial") + ",server=on,wait=off,logfile=" + path("console"), "-serial", "chardev:serial",
 		"-qmp", "unix:" + path("qmp") + ",server=on,wait=off",
 		"-qmp", "unix:" + path("ear") + ",server=on,wait=off",
 		"-device", "virtio-serial-pci", "-chardev", "socket,id=agent,path=" + path("agent") + ",server=on,wait=off",
 		"-device", "virtserialport,chardev=agent,name=agent",
 		"-netdev", "tap,id=lan,ifname=" + tapName + ",script=no,downscript=no",
 		"-device", "virtio-net-pci,netdev=lan,mac=" + guestMAC + ",romfile=",
+		"-netdev", "tap,id=second,ifname=" + secondTap + ",script=no,downscript=no",
+		"-device", "virtio-net-pci,netdev=second,mac=" + secondMAC + ",romfile=",
 	}
-	for _, disk := range []string{"root", "disk1", "disk2"} { // vda, vdb, vdc, in this order
-		argv = append(argv, "-drive", "file="+path(disk+".qcow2")+",if=none,id="+disk+",cache=unsafe", "-device", "virtio-blk-pci,drive="+disk)
-	}
-	argv = append(argv, "-drive", "file="+m.config.Payload+",format=raw,if=none,id=payload,readonly=on", "-device", "virtio-blk-pci,drive=payload")
-
+	argv = append(argv, m.disks()...)
 	argv = append(argv, more...)
 
 	diagnostics, err := os.Create(path("qemu.log"))
@@ -142,29 +167,32 @@ func (m *Machine) start(ctx context.Context, more ...string) error {
 		m.endErr = c.Wait()
 		close(ended)
 	}(m.command, m.ended)
-	if err := m.connect(ctx); err != nil {
-		return errors.Join(err, m.Cut(), m.explain())
-	}
 	return nil
 }
 
 func (m *Machine) connect(ctx context.Context) error {
-	var err error
-	for _, socket := range sockets {
-		if err := m.waitForSocket(ctx, filepath.Join(m.config.Dir, socket)); err != nil {
-			return err
-		}
-	}
-	if m.QMP, err = qmp.Dial(ctx, filepath.Join(m.config.Dir, "qmp")); err != nil {
+	err := m.monitors(ctx)
+	if err != nil {
 		return err
 	}
-	if m.ear, err = qmp.Dial(ctx, filepath.Join(m.config.Dir, "ear")); err != nil {
-		return err
-	}
-	if m.Agent, err = dialAgent(ctx, filepath.Join(m.config.Dir, "agent")); err != nil {
+	if m.Agent, err = dialAgent(ctx, m.path("agent")); err != nil {
 		return err
 	}
 	_, err = m.Agent.Run(ctx, "true")
+	return err
+}
+
+func (m *Machine) monitors(ctx context.Context) error {
+	var err error
+	for _, socket := range sockets {
+		if err := m.waitForSocket(ctx, m.path(socket)); err != nil {
+			return err
+		}
+	}
+	if m.QMP, err = qmp.Dial(ctx, m.path("qmp")); err != nil {
+		return err
+	}
+	m.ear, err = qmp.Dial(ctx, m.path("ear"))
 	return err
 }
 
@@ -233,10 +261,13 @@ func (m *Machine) Quit(ctx context.Context) error {
 // Clone starts a second machine from a saved moment of one that was ended with Quit, with disks and a
 // LAN of its own.
 func (m *Machine) Clone(ctx context.Context, c Config, saved string) (*Machine, error) {
-	for _, name := range []string{"root.qcow2", "disk1.qcow2", "disk2.qcow2", "initramfs"} {
-		if err := run(ctx, "cp", "--sparse=always", "--reflink=auto", filepath.Join(m.config.Dir, name), filepath.Join(c.Dir, name)); err != nil {
+	for _, name := range diskNames {
+		if err := copyFile(ctx, filepath.Join(m.config.Dir, name+".qcow2"), filepath.Join(c.Dir, name+".qcow2")); err != nil {
 			return nil, err
 		}
+	}
+	if err := copyFile(ctx, filepath.Join(m.config.Dir, "initramfs"), filepath.Join(c.Dir, "initramfs")); err != nil {
+		return nil, err
 	}
 	clone := &Machine{config: c}
 	return clone, clone.Resume(ctx, saved)

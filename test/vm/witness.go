@@ -4,11 +4,15 @@ package vm
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -56,6 +60,19 @@ func (l *LAN) SMB(ctx context.Context, from Place, address, user, password strin
 	return "", fmt.Errorf("smbclient %s@%s from %s: %w: %s", user, address, from, err, said)
 }
 
+// Guest says whether the share opens without any account.
+func (l *LAN) Guest(ctx context.Context, from Place, address string) (Verdict, error) {
+	out, err := l.Command(ctx, from, "smbclient", "--no-pass", "--user=nobody-here", "--command=ls", "//"+address+"/data").CombinedOutput()
+	said := strings.TrimSpace(string(out))
+	switch {
+	case err == nil && strings.Contains(said, "inbox"):
+		return Accepted, nil
+	case err != nil && (strings.Contains(said, "NT_STATUS_LOGON_FAILURE") || strings.Contains(said, "NT_STATUS_ACCESS_DENIED")):
+		return Refused, nil
+	}
+	return "", fmt.Errorf("smbclient, a guest, from %s: %w: %s", from, err, said)
+}
+
 // writeSecret writes a file that only we can read, and gives its name.
 func writeSecret(dir, pattern, content string) (string, error) {
 	f, err := os.CreateTemp(dir, pattern)
@@ -93,18 +110,39 @@ func (l *LAN) Connects(ctx context.Context, from Place, address, port string) er
 type Rescue struct {
 	command  *exec.Cmd
 	dir      string
-	stdout   strings.Builder
-	stderr   strings.Builder
+	stdout   text
+	stderr   text
 	finished chan error
 }
 
-// StartRescue starts it, with no terminal, as a script would.
+// text is what a program prints; it can be read meanwhile.
+type text struct {
+	mu sync.Mutex
+	b  strings.Builder
+}
+
+func (t *text) Write(p []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.b.Write(p)
+}
+
+func (t *text) String() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.b.String()
+}
+
+// StartRescue starts it, with no terminal, as a script would. It generates a password unless args name one.
 func (l *LAN) StartRescue(ctx context.Context, program, dir string, args ...string) (*Rescue, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
 	r := &Rescue{dir: dir, finished: make(chan error, 1)}
-	argv := append([]string{program, "rescue", "--yes", "--json", "--code-file", r.codeFile(), "--password-out", r.passwordFile()}, args...)
+	argv := append([]string{program, "rescue", "--yes", "--json", "--code-file", r.codeFile()}, args...)
+	if !slices.Contains(args, "--password-file") {
+		argv = append(argv, "--password-out", r.passwordFile())
+	}
 	r.command = l.Command(ctx, Client, argv...)
 	r.command.Env = append(os.Environ(), "PAPERCLIP_HOME="+filepath.Join(dir, "home")) // its memory of devices is this run's own
 	r.command.Stdout, r.command.Stderr = &r.stdout, &r.stderr
@@ -139,7 +177,9 @@ func (r *Rescue) Wait(ctx context.Context) (document []byte, password string, ex
 	if exit != 0 {
 		return []byte(r.stdout.String()), "", exit, fmt.Errorf("rescue: %w; it said: %s", err, r.stderr.String())
 	}
-	password, err = r.Password()
+	if password, err = r.Password(); errors.Is(err, fs.ErrNotExist) {
+		err = nil // none was generated
+	}
 	return []byte(r.stdout.String()), password, exit, err
 }
 
@@ -149,8 +189,26 @@ func (r *Rescue) Password() (string, error) {
 	return strings.TrimRight(string(secret), "\n"), err
 }
 
-// Said is what it told people so far; whole after Wait.
+// Said is what it told people so far.
 func (r *Rescue) Said() string { return r.stderr.String() }
+
+// Says waits until it has told people something.
+func (r *Rescue) Says(ctx context.Context, what string) error {
+	for !strings.Contains(r.Said(), what) {
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("rescue did not say %q: %w; it said: %s", what, ctx.Err(), r.Said())
+		case err := <-r.finished:
+			r.finished <- err // for Wait and Stop
+			if strings.Contains(r.Said(), what) {
+				return nil
+			}
+			return fmt.Errorf("rescue ended (%v) without saying %q; it said: %s", err, what, r.Said())
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+	return nil
+}
 
 // Stop ends a rescue whose NAS is gone.
 func (r *Rescue) Stop() {

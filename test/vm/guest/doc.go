@@ -3,7 +3,7 @@
 // Command guest is the test's hand inside the virtual machine, one static program: init of the
 // initramfs (finds the root disk, hands over to systemd), an agent that runs commands sent over a
 // virtio port, and the few hands that Debian has no small tool for (a manifest of every file, an owner's
-// files, a power cut at a given moment). It exists in memory only: the disk under test holds nothing of it.
+// files, somebody who saves all the time, a power cut at a given moment). It exists in memory only: the disk under test holds nothing of it.
 //
 // It never decides whether a test passed and knows nothing of Paperclip.
 package main
@@ -21,7 +21,7 @@ func main() {
 		powerOff()
 	}
 	if len(os.Args) < 3 && (len(os.Args) < 2 || os.Args[1] != "agent") {
-		fail(fmt.Errorf("usage: guest agent | manifest ROOT… | populate DIR | cut FILE"))
+		fail(fmt.Errorf("usage: guest agent | manifest ROOT… | populate DIR | load DIR | check-load DIR | cut FILE"))
 	}
 	command, args := os.Args[1], os.Args[2:]
 	switch command {
@@ -31,6 +31,10 @@ func main() {
 		fail(writeManifest(os.Stdout, args))
 	case "populate":
 		fail(populate(args[0]))
+	case "load":
+		fail(load(args[0]))
+	case "check-load":
+		fail(checkLoad(args[0]))
 	case "cut":
 		fail(cutAfter(args[0]))
 	default:

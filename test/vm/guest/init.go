@@ -64,7 +64,13 @@ func initramfs() error {
 	if strings.Contains(string(commandLine), "paperclip.init=prepare") {
 		return prepare()
 	}
-	return unix.Exec("/lib/systemd/systemd", []string{"systemd"}, []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin"})
+	program := "/lib/systemd/systemd"
+	for word := range strings.FieldsSeq(string(commandLine)) {
+		if named, ok := strings.CutPrefix(word, "init="); ok { // as every initramfs does: the way into a rescue shell
+			program = named
+		}
+	}
+	return unix.Exec(program, []string{program}, []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "TERM=dumb"})
 }
 
 func loadModules(dir string) error {

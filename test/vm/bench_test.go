@@ -1,0 +1,81 @@
+//go:build linux
+
+package vm
+
+import (
+	"context"
+	"os"
+	"testing"
+	"time"
+)
+
+// TestBenchRecovery times the same NAS, locked out → signed in: by the button and `paperclip rescue`, and by
+// a script in a rescue shell, which is what is left without it: off, a shell in place of the system,
+// both password stores, on again. Nobody has to think, type or fetch a screen in either.
+func TestBenchRecovery(t *testing.T) {
+	if os.Getenv("PAPERCLIP_BENCH") != "1" {
+		t.Skip("a figure, no check: run make bench-recovery-vm")
+	}
+	ctx := t.Context()
+	n := boot(t, ctx, programs(t, ctx))
+	n.install(t, ctx)
+	check(t, n.Save(ctx, installed))
+	benchRecovery(t, ctx, n)
+}
+
+func benchRecovery(t *testing.T, ctx context.Context, n *nas) {
+	t.Helper()
+	n.again(t, ctx, installed)
+	began := time.Now()
+	_, password := n.rescue(t, ctx)
+	n.signsIn(t, ctx, password)
+	ours := time.Since(began)
+
+	n.again(t, ctx, installed)
+	began = time.Now()
+	lap := func(what string) { t.Logf("rescue shell: %.1f s: %s", time.Since(began).Seconds(), what) }
+	check(t, n.QMP.Do(ctx, "system_powerdown", nil, nil))
+	select {
+	case <-n.Ended():
+	case <-ctx.Done():
+		t.Fatal(ctx.Err())
+	}
+	check(t, n.Cut())
+	lap("off")
+	shell, err := n.BootShell(ctx)
+	check(t, err)
+	check(t, shell.Shows(ctx, "# "))
+	lap("a shell")
+	const anew = "violet tractor 9 gulls"
+	for _, line := range []string{
+		"mount -o remount,rw / && echo 'anna:" + anew + "' | chpasswd && echo changed",
+		"printf '%s\\n%s\\n' '" + anew + "' '" + anew + "' | smbpasswd -s anna && echo as well",
+	} {
+		check(t, shell.Type(line))
+	}
+	check(t, shell.Shows(ctx, "\nchanged"))
+	check(t, shell.Shows(ctx, "\nas well"))
+	check(t, shell.Type("mount -o remount,ro /; sync; echo b > /proc/sysrq-trigger"))
+	select {
+	case <-n.Ended():
+	case <-ctx.Done():
+		t.Fatal(ctx.Err())
+	}
+	check(t, shell.Close())
+	check(t, n.Cut())
+	lap("both passwords set")
+	check(t, n.Boot(ctx))
+	n.signsIn(t, ctx, anew)
+	theirs := time.Since(began)
+	lap("signed in")
+
+	t.Logf("locked out to signed in: %.1f s by button and paperclip, %.1f s by a rescue shell: %.1f times as fast",
+		ours.Seconds(), theirs.Seconds(), theirs.Seconds()/ours.Seconds())
+}
+
+// signsIn waits until anna gets in over SSH.
+func (n *nas) signsIn(t *testing.T, ctx context.Context, password string) {
+	t.Helper()
+	check(t, n.lan.Connects(ctx, OldSubnet, GuestAddress, "22"))
+	n.witness(t, ctx, say{"anna", password, Accepted})
+}

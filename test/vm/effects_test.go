@@ -1,0 +1,236 @@
+//go:build linux
+
+package vm
+
+import (
+	"context"
+	_ "embed"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"text/tabwriter"
+
+	effects "github.com/paperclip-nas/paperclip/internal/domain/nas" // this package's nas is a machine
+	"github.com/paperclip-nas/paperclip/internal/domain/reset"
+)
+
+// dressed is the moment at which all that a reset sets back is on.
+const dressed = "dressed"
+
+//go:embed dress.sh
+var dressScript []byte
+
+// dress switches all on.
+func (n *nas) dress(t *testing.T, ctx context.Context) {
+	t.Helper()
+	r, err := n.Agent.Do(ctx, dressScript, "bash", "-s")
+	check(t, err)
+	if r.Exit != 0 {
+		t.Fatalf("dress.sh: exit %d: %s%s", r.Exit, r.Stdout, r.Stderr)
+	}
+}
+
+// testDressed switches all on, once, and sets it back in each scope that changes more than a password.
+func testDressed(t *testing.T, ctx context.Context, n *nas) {
+	done := phase(t, "dress")
+	n.again(t, ctx, installed)
+	n.dress(t, ctx)
+	check(t, n.Save(ctx, dressed))
+	done()
+	runDressed(t, ctx, n)
+}
+
+func runDressed(t *testing.T, ctx context.Context, n *nas) {
+	n.parts(t, ctx, dressed, []part{
+		{"doctor finds every part", testDoctor},
+		{"what a restart by hand interrupts (D12)", testFloor},
+		{"scope credentials (D2 E1), sessions (X15)", testSessions},
+		{"scope network (D13 E3 E4 E5 E6 E7)", testScope(reset.Network)},
+		{"scope all (D2 E1 to E13)", testScope(reset.All)},
+	})
+}
+
+// settingParts are what a reset of scope all works on; doctor finds each of them on the dressed NAS.
+func settingParts() []string {
+	return []string{"shadow", "samba", "guest", "ports", "networkd", "pppoe", "fail2ban", "nftables", "keepalived", "libvirt", "authenticator"}
+}
+
+// testDoctor asks the NAS itself what it is ready for.
+func testDoctor(t *testing.T, ctx context.Context, n *nas) {
+	var report struct {
+		Checks []struct {
+			ID, Why string
+			OK      bool
+		}
+	}
+	check(t, json.Unmarshal([]byte(n.shell(t, ctx, "paperclipd doctor --json")), &report))
+	found := map[string]string{}
+	for _, c := range report.Checks {
+		found[c.ID] = c.Why
+		t.Logf("doctor: %-24s %v %s", c.ID, c.OK, c.Why)
+		if !c.OK {
+			t.Errorf("doctor: %s: %s", c.ID, c.Why)
+		}
+	}
+	for _, id := range settingParts() {
+		if why, asked := found["setting."+id]; !asked || strings.HasPrefix(why, "Not on this system") {
+			t.Errorf("%s is switched on, and doctor says %q", id, why)
+		}
+	}
+}
+
+// testFind looks for the NAS from both sides of the LAN: as one of its own subnet, and as one that is not.
+func testFind(t *testing.T, ctx context.Context, n *nas) {
+	for from, address := range map[Place]string{OldSubnet: GuestAddress, Client: ""} {
+		var said struct {
+			Devices []struct {
+				Name, Vendor, Status string
+				Addresses            []string
+			}
+		}
+		c := n.lan.Command(ctx, from, n.built.Paperclip, "find", "--json")
+		c.Env = append(os.Environ(), "PAPERCLIP_HOME="+t.TempDir())
+		out, err := c.Output()
+		if err != nil {
+			t.Errorf("find from %s: %v: %s", from, err, out)
+			continue
+		}
+		check(t, json.Unmarshal(out, &said))
+		t.Logf("find from %s: %+v", from, said.Devices)
+		if len(said.Devices) != 1 || said.Devices[0].Name != "cellar" || address != "" && !slices.Contains(said.Devices[0].Addresses, address) {
+			t.Errorf("find from %s: %s, want cellar alone", from, out)
+		}
+	}
+}
+
+// A row is one of E1 to E13 as somebody sees it who knows nothing of Paperclip. see prints it in the guest,
+// in one line; reset is what that line is after a reset that sets the row back ("" is: another than before).
+type row struct{ id, what, see, reset string }
+
+func rows() []row {
+	return []row{
+		{"E1", "anna's password", `getent shadow anna | cut -d: -f2 | sha256sum | cut -c1-12`, ""},
+		{"E2", "a guest in the share", "", "refused"},
+		{"E3", "ports of the pages", `ss -Hltnp | grep '"paperclipd"' | awk '{print $4}' | sed 's/.*://' | sort -nu | paste -sd' '`, "5000 5001"},
+		{"E4", "addresses", `ip -4 -o address show scope global | awk '$2 !~ /^(pclip|virbr)/ && $4 !~ /77.90/ {print $2, $4}' | paste -sd,`, "eth0 " + LeasedAddress + "/24,eth1 " + SecondAddress + "/24"},
+		{"E5", "frames", `for i in eth0 eth1; do echo $i $(cat /sys/class/net/$i/mtu); done | paste -sd,`, "eth0 1500,eth1 1500"},
+		{"E6", "PPPoE", `grep -qx dryrun /etc/ppp/peers/dsl-provider && echo pppd ends without dialling || echo pppd would dial`, "pppd ends without dialling"},
+		{"E7", "members of bond0", `set -- $(cat /sys/class/net/bond0/bonding/slaves 2>/dev/null); echo ${*:-none}`, "none"},
+		{"E8", "auto block", `f=$(fail2ban-client ping > /dev/null 2>&1 && echo on || echo off); echo $f, keeps $(python3 -c 'import sqlite3; print(*[r[0] for r in sqlite3.connect("file:/var/lib/fail2ban/fail2ban.sqlite3?mode=ro", uri=True).execute("select distinct ip from bips")])')`, "off, keeps 192.0.2.7"},
+		{"E9", "firewall", `echo $(nft list table inet filter 2>/dev/null | grep -c accept) rules in force, $(grep -c accept /etc/nftables.conf) in the file`, "0 rules in force, 4 in the file"},
+		{"E10", "keepalived", `echo $(systemctl is-enabled keepalived), $(systemctl is-active keepalived)`, ""},
+		{"E11", "libvirt for other hosts", `ss -Hltn 'sport = :16509' | grep -q . && echo listens || echo nobody listens`, "nobody listens"},
+		{"E13", "anna's second factor", `test -e /home/anna/.google_authenticator && echo asked for || echo none`, ""},
+	}
+}
+
+// look prints every row; guests try the share at an address, from a place.
+func (n *nas) look(t *testing.T, ctx context.Context, from Place, address string) map[string]string {
+	t.Helper()
+	seen := map[string]string{}
+	for _, r := range rows() {
+		if r.see == "" {
+			verdict, err := n.lan.Guest(ctx, from, address)
+			check(t, err)
+			seen[r.id] = string(verdict)
+			continue
+		}
+		done, err := n.Agent.Do(ctx, nil, "bash", "-c", r.see)
+		check(t, err)
+		seen[r.id] = done.Text()
+	}
+	return seen
+}
+
+// plan is what paperclipd itself says that a reset would change.
+func (n *nas) plan(t *testing.T, ctx context.Context, scope reset.Scope) map[string]string {
+	t.Helper()
+	var p reset.Plan
+	said := n.shell(t, ctx, "paperclipd plan --json --administrator anna --scope "+string(scope))
+	check(t, json.Unmarshal([]byte(said), &p))
+	changes := map[string]string{}
+	for _, c := range p.Changes {
+		changes[string(c.ID)] = c.From + " → " + c.To
+	}
+	for _, line := range p.NotCovered {
+		t.Logf("%s, not covered: %s", scope, line)
+	}
+	return changes
+}
+
+// testScope sets a dressed NAS back from the owner's computer, in one scope. The rows of that scope are
+// as a reset leaves them, every other is as it was, and no file on the array changed.
+func testScope(scope reset.Scope) func(*testing.T, context.Context, *nas) {
+	return func(t *testing.T, ctx context.Context, n *nas) {
+		before, planned := n.look(t, ctx, OldSubnet, GuestAddress), n.plan(t, ctx, scope)
+		files, err := n.Agent.Manifest(ctx, "/srv")
+		check(t, err)
+
+		args := []string{"--scope", string(scope)}
+		if !reset.SetsPassword(reset.Soft, scope) {
+			kept := filepath.Join(t.TempDir(), "kept")
+			check(t, os.WriteFile(kept, []byte(oldPassword+"\n"), 0o600))
+			args = append(args, "--password-file", kept)
+		}
+		measured := n.lan.Probe(ctx, "ben", benPassword, Spot{OldSubnet, GuestAddress}, Spot{Client, LeasedAddress})
+		d, password := n.rescue(t, ctx, args...)
+		if !d.SignedIn {
+			t.Errorf("not signed in: %+v", d)
+		}
+		if password == "" {
+			password = oldPassword
+		}
+		from, address := OldSubnet, GuestAddress
+		sets := reset.Effects(reset.Soft, scope)
+		if slices.Contains(sets, "E4") {
+			from, address = Client, LeasedAddress
+			waiting, stop := context.WithTimeout(ctx, patience)
+			defer stop()
+			check(t, n.lan.Connects(waiting, from, address, "22"))
+		}
+		n.claimGone(t, ctx)
+		logOutages(t, "a reset of scope "+string(scope), measured())
+		after, left := n.look(t, ctx, from, address), n.plan(t, ctx, scope)
+		n.table(t, scope, before, after, planned)
+		for _, r := range rows() {
+			resets := slices.ContainsFunc(sets, func(e effects.Effect) bool { return string(e) == r.id }) && r.id != "E13" // E13 wants more than a claim
+			switch was, is := before[r.id], after[r.id]; {
+			case !resets && was != is:
+				t.Errorf("%s (%s) is no part of the scope, was %q and is %q", r.id, r.what, was, is)
+			case resets && was == is:
+				t.Errorf("%s (%s) is still %q", r.id, r.what, was)
+			case resets && r.reset != "" && is != r.reset:
+				t.Errorf("%s (%s) is %q, want %q", r.id, r.what, is, r.reset)
+			case resets && planned[r.id] == "":
+				t.Errorf("%s (%s) changed and was not in the plan", r.id, r.what)
+			}
+		}
+		delete(left, "E1") // whoever asks again sets it again
+		for id, change := range left {
+			t.Errorf("%s: a second reset would still change %s", id, change)
+		}
+		n.witnessAt(t, ctx, from, address, say{"anna", password, Accepted}, say{"ben", benPassword, Accepted})
+		now, err := n.Agent.Manifest(ctx, "/srv")
+		check(t, err)
+		for _, change := range files.Changes(now, nil) {
+			t.Error("on the array: ", change)
+		}
+	}
+}
+
+// table prints the rows.
+func (n *nas) table(t *testing.T, scope reset.Scope, before, after, planned map[string]string) {
+	t.Helper()
+	var text strings.Builder
+	w := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "row\twhat\tbefore\tafter\tas the plan put it")
+	for _, r := range rows() {
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", r.id, r.what, before[r.id], after[r.id], planned[r.id])
+	}
+	check(t, w.Flush())
+	t.Logf("E1 to E13, a soft reset of scope %s:\n%s", scope, text.String())
+}
