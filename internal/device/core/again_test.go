@@ -2,6 +2,7 @@ package core_test
 
 import (
 	"context"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -57,6 +58,21 @@ func TestTheSameBoxAgainWhileCoreIsAtIt(t *testing.T) {
 		time.Sleep(time.Second) // fake time: lets the transaction go on
 		if list, err := d.core.Receipts(); err != nil || len(list.Receipts) != 1 || !d.accepts("anna", newPassword) {
 			t.Errorf("after the same box twice: receipts %+v (%v), want one and the new password", list, err)
+		}
+	})
+}
+
+// A network card that is down for a moment when a claim opens is waited for.
+func TestClaimNetworkIsTriedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := start(t, nil)
+		d.network.mu.Lock()
+		d.network.down = 2
+		d.network.mu.Unlock()
+		d.press(4200 * time.Millisecond)
+		time.Sleep(10 * time.Second) // fake time
+		if calls := d.network.all(); len(calls) < 3 || !slices.Equal(calls[len(calls)-3:], []string{"open", "open", "open"}) {
+			t.Errorf("opened %v, want until it worked and no more", calls)
 		}
 	})
 }

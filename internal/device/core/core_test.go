@@ -106,10 +106,18 @@ func (n *fakeNotifier) read() (banner string, mails []string) {
 type fakeNetwork struct {
 	mu    sync.Mutex
 	calls []string
+	down  int // how often opening fails
 }
 
 func (n *fakeNetwork) Open(_ context.Context, changed func([]access.Interface)) error {
 	n.note("open")
+	n.mu.Lock()
+	n.down--
+	down := n.down >= 0
+	n.mu.Unlock()
+	if down {
+		return errors.New("no network card is up")
+	}
 	changed([]access.Interface{{Name: "claim0", MAC: "02:00:00:00:00:01", Prefixes: []netip.Prefix{netip.MustParsePrefix("169.254.7.7/16")}}})
 	return nil
 }

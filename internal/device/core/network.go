@@ -19,22 +19,43 @@ type networkKeeper struct {
 // the program ends.
 const closeTimeout = 10 * time.Second
 
+// A network card may be down for a moment: when a reset has just taken it out of
+// a bond, say. Opening is tried again then.
+const (
+	openTries = 15
+	openAgain = 2 * time.Second
+)
+
 func keepNetwork(ctx context.Context, n ClaimNetwork, log *slog.Logger, changed func([]access.Interface)) *networkKeeper {
 	k := &networkKeeper{wanted: make(chan bool, 16), ended: make(chan struct{})}
 	go func() {
 		defer close(k.ended)
+		var again <-chan time.Time
+		tries := 0
+		open := func() {
+			err := n.Open(ctx, changed)
+			if tries++; err == nil || tries == openTries {
+				again = nil
+			} else {
+				again = time.After(openAgain)
+			}
+			if err != nil && tries == 1 {
+				log.Error("the claim's own network could not be opened; the NAS's own addresses still work", "error", err, "tries_left", openTries-tries)
+			}
+		}
 		for {
 			select {
 			case <-ctx.Done():
 				k.close(context.WithoutCancel(ctx), n, log)
 				return
-			case open := <-k.wanted:
+			case <-again:
+				open()
+			case wanted := <-k.wanted:
+				again, tries = nil, 0
 				switch {
 				case n == nil:
-				case open:
-					if err := n.Open(ctx, changed); err != nil {
-						log.Error("the claim's own network could not be opened; the NAS's own addresses still work", "error", err)
-					}
+				case wanted:
+					open()
 				default:
 					k.close(ctx, n, log)
 					changed(nil)
