@@ -26,7 +26,13 @@ type soak struct {
 	code     [4]int
 	old, new map[string]string // the rows before and after
 	files    Manifest
-	span     time.Duration // from handing the plan over to its end
+	windows  []window
+}
+
+// A window is a part of a reset, by what rescue says at its beginning: cuts fall at random moments of it.
+type window struct {
+	says string
+	span time.Duration
 }
 
 // TestSoakPower takes the power away at random moments of a reset of scope all, while files are being saved
@@ -48,18 +54,22 @@ func soakPower(t *testing.T, ctx context.Context, n *nas, cuts int) {
 	t.Helper()
 	s := newSoak(t, ctx, n)
 	seed := uint64(time.Now().UnixNano())
-	t.Logf("a reset takes %.1f s from handing over to its end; seed %d", s.span.Seconds(), seed)
+	for _, w := range s.windows {
+		t.Logf("from %q to the end: %.1f s", w.says, w.span.Seconds())
+	}
+	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 0))
 	count := map[string]int{}
 	for i := range cuts {
-		after, cache := time.Duration(random.Int64N(int64(s.span*5/4))), i%2 == 1
-		name := fmt.Sprintf("cut %d, %.2f s after handing over, write cache kept", i+1, after.Seconds())
+		w, cache := s.windows[i/2%len(s.windows)], i%2 == 1
+		after := time.Duration(random.Int64N(int64(w.span)))
+		name := fmt.Sprintf("cut %d, write cache kept, %.2f s after %q", i+1, after.Seconds(), w.says)
 		if cache {
 			name = strings.Replace(name, "kept", "lost", 1)
 		}
 		t.Run(name, func(t *testing.T) {
 			defer phase(t, "took")()
-			result := s.cut(t, ctx, after, cache)
+			result := s.cut(t, ctx, w.says, after, cache)
 			count[result]++
 			if t.Failed() {
 				count["failed"]++
@@ -86,9 +96,14 @@ func newSoak(t *testing.T, ctx context.Context, n *nas) *soak {
 	check(t, err)
 	check(t, n.Suspend(ctx))
 	r := s.begin(t, ctx)
-	began := time.Now()
+	for _, says := range []string{"The NAS changes its settings", "Handing it over"} {
+		s.windows = append(s.windows, window{says, 0})
+	}
+	handed := time.Now()
+	check(t, r.Says(ctx, s.windows[0].says))
+	accepted := time.Now()
 	check(t, r.Says(ctx, "Signing in anew"))
-	s.span = time.Since(began)
+	s.windows[0].span, s.windows[1].span = time.Since(accepted), time.Since(handed)
 	_, _, _, err = r.Wait(ctx)
 	check(t, err)
 	s.new = n.look(t, ctx, Client, LeasedAddress)
@@ -114,10 +129,11 @@ func (s *soak) begin(t *testing.T, ctx context.Context) *Rescue {
 }
 
 // cut does it once, and says how the NAS came up.
-func (s *soak) cut(t *testing.T, ctx context.Context, after time.Duration, cache bool) string {
+func (s *soak) cut(t *testing.T, ctx context.Context, says string, after time.Duration, cache bool) string {
 	ctx, cancel := context.WithTimeout(ctx, 15*time.Minute)
 	defer cancel()
 	r := s.begin(t, ctx)
+	check(t, r.Says(ctx, says))
 	pause(ctx, after)
 	check(t, s.Cut())
 	r.Stop()
