@@ -48,6 +48,9 @@ func power(ctx context.Context, cfg core.Config) (*device, error) {
 		return nil, err
 	}
 	d.core = c
+	if err := c.RecordBaseline(ctx); err != nil {
+		return nil, err
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	var running sync.WaitGroup
 	mine, theirs := net.Pipe()
@@ -61,10 +64,21 @@ func power(ctx context.Context, cfg core.Config) (*device, error) {
 	return d, d.front.Read(ctx, corewire.ReadDevice, new(deviceapi.Device))
 }
 
-// openClaim holds the button and hears the code.
-func (d *device) openClaim(ctx context.Context) (access.Code, error) {
+// hard stands among the scopes for a hard reset, which has none.
+const hard reset.Scope = "hard"
+
+// openClaim holds the button, twice for a hard reset, and hears the code.
+func (d *device) openClaim(ctx context.Context, scope reset.Scope) (access.Code, error) {
 	if err := d.panel.Press(ctx, 4200*time.Millisecond); err != nil {
 		return access.Code{}, err
+	}
+	if scope == hard {
+		time.Sleep(3 * time.Second) // fake time, as all here
+		if err := d.panel.Press(ctx, 4200*time.Millisecond); err != nil {
+			return access.Code{}, err
+		}
+		time.Sleep(time.Second)
+		d.ear = d.panel.Listen() // the code of before the second press is worth nothing
 	}
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
@@ -177,7 +191,7 @@ type teller func(func(*told))
 // claim is a whole claim: press, a wrong code, the right one, plan, commit, and
 // the end of the reset.
 func (d *device) claim(ctx context.Context, scope reset.Scope, tell teller) error {
-	code, err := d.openClaim(ctx)
+	code, err := d.openClaim(ctx, scope)
 	if err != nil {
 		return err
 	}
@@ -196,11 +210,15 @@ func (d *device) claim(ctx context.Context, scope reset.Scope, tell teller) erro
 		return fmt.Errorf("the code that was said: %w", err)
 	}
 	var plan deviceapi.PlanReply
-	if err := a.call(ctx, deviceapi.KindPlan, deviceapi.PlanCall{Mode: reset.Soft, Scope: scope, Administrator: anna}, &plan); err != nil {
+	q := deviceapi.PlanCall{Mode: reset.Soft, Scope: scope, Administrator: anna}
+	if scope == hard {
+		q.Mode, q.Scope, q.Wizard = reset.Hard, "", &reset.Wizard{Name: "attic", Network: []reset.Address{}, Restore: reset.RestoreBundle}
+	}
+	if err := a.call(ctx, deviceapi.KindPlan, q, &plan); err != nil {
 		return err
 	}
-	commit := deviceapi.CommitCall{PlanHash: plan.Hash, Administrator: anna}
-	if reset.SetsPassword(reset.Soft, scope) {
+	commit := deviceapi.CommitCall{PlanHash: plan.Hash, Administrator: anna, Wizard: q.Wizard}
+	if reset.SetsPassword(q.Mode, q.Scope) {
 		commit.NewPassword = access.NewSecret(newPassword)
 	}
 	tell(func(t *told) { t.begun++ })

@@ -22,8 +22,8 @@ import (
 
 var full = flag.Bool("crash.full", false, "try everything, not a sample (minutes)")
 
-// scenarios are every scope, forwards and back, on both kinds of NAS and disk;
-// in the short run a few of them.
+// scenarios are every scope and a hard reset, forwards and back, on both kinds
+// of NAS and disk; in the short run a few of them.
 func scenarios() []scenario {
 	if !*full {
 		return []scenario{
@@ -33,6 +33,7 @@ func scenarios() []scenario {
 			{kind: managers(), model: crashfs.Weak, scopes: []reset.Scope{reset.Network}, ending: forward},
 			{kind: virtual(), model: crashfs.Ordered, scopes: []reset.Scope{reset.Credentials}, ending: forward},
 			{kind: virtual(), model: crashfs.Weak, scopes: []reset.Scope{reset.Network}, ending: persist},
+			{kind: linux(), model: crashfs.Ordered, scopes: []reset.Scope{hard}, ending: forward},
 		}
 	}
 	var all []scenario
@@ -43,6 +44,8 @@ func scenarios() []scenario {
 			}
 			all = append(all,
 				scenario{kind: k, model: m, scopes: []reset.Scope{reset.Network, reset.Credentials}, ending: forward},
+				scenario{kind: k, model: m, scopes: []reset.Scope{hard}, ending: forward},
+				scenario{kind: k, model: m, scopes: []reset.Scope{hard}, ending: verify},
 				scenario{kind: k, model: m, scopes: []reset.Scope{reset.All}, ending: verify},
 				scenario{kind: k, model: m, scopes: []reset.Scope{reset.All}, ending: persist},
 			)

@@ -22,6 +22,7 @@ import (
 	"github.com/paperclip-nas/paperclip/internal/device/setting/faillock"
 	"github.com/paperclip-nas/paperclip/internal/device/setting/firewalld"
 	"github.com/paperclip-nas/paperclip/internal/device/setting/guest"
+	"github.com/paperclip-nas/paperclip/internal/device/setting/hostname"
 	"github.com/paperclip-nas/paperclip/internal/device/setting/ifupdown"
 	"github.com/paperclip-nas/paperclip/internal/device/setting/keepalived"
 	"github.com/paperclip-nas/paperclip/internal/device/setting/libvirt"
@@ -34,6 +35,7 @@ import (
 	"github.com/paperclip-nas/paperclip/internal/device/setting/samba"
 	"github.com/paperclip-nas/paperclip/internal/device/setting/samba/sambatest"
 	"github.com/paperclip-nas/paperclip/internal/device/setting/shadow"
+	"github.com/paperclip-nas/paperclip/internal/device/setting/shares"
 	"github.com/paperclip-nas/paperclip/internal/device/setting/ufw"
 	"github.com/paperclip-nas/paperclip/internal/device/setting/unit"
 	"github.com/paperclip-nas/paperclip/internal/domain/access"
@@ -72,7 +74,7 @@ func linux() kind {
 		return []setting.Adapter{
 			shadow.New(shadow.Config{FS: d, Clock: clock.System(), Rand: rand.Reader}),
 			samba.New(samba.Config{Runner: run, Clock: clock.System()}),
-			guest.New(systemd),
+			hostname.New(hostname.Config{FS: d, Runner: run}), guest.New(systemd), shares.New(systemd, baseline(d)),
 			ports.New(d, func(context.Context, nas.Ports) error { return nil }),
 			cockpit.New(d, run), pppoe.New(d, run),
 			fail2ban.New(systemd), ufw.New(d, run), firewalld.New(systemd), nftables.New(systemd), keepalived.New(systemd), libvirt.New(systemd),
@@ -82,6 +84,17 @@ func linux() kind {
 			networkd.New(networkd.Config{FS: d, Runner: run}),
 		}, nil
 	}}
+}
+
+// baseline is what was shared when the device first started.
+func baseline(d *crashfs.Disk) shares.Baseline {
+	return func() json.RawMessage {
+		b, err := core.Baseline(d, stateDir)
+		if err != nil {
+			return nil
+		}
+		return b.Sections[shares.ID]
+	}
 }
 
 // Ben and root are locked, each in his way; Anna's account is locked and has
@@ -106,6 +119,8 @@ func linuxFiles(testing.TB) map[string]string {
 		"/sys/class/net/eth1/ifindex":         "3\n",
 		"/sys/class/net/eth1/device/vendor":   "\n",
 		"/srv/music/song":                     "data that no reset touches",
+		"/etc/hostname":                       "cellar\n",
+		"/etc/hosts":                          "127.0.0.1 localhost\n127.0.1.1 cellar.example.org cellar\n",
 
 		"/usr/lib/systemd/system/cockpit.socket":           "[Socket]\nListenStream=9090\n",
 		"/etc/systemd/system/cockpit.socket.d/listen.conf": "# closer to the web\n[Socket]\nListenStream=\nListenStream=443\nFreeBind=yes\n",
@@ -131,6 +146,7 @@ func units() []string {
 func startLinux(d *crashfs.Disk) {
 	d.Wipe("/run")
 	put(d, "/run/masks/none", "")
+	put(d, "/run/hostname", hostname.Load(d))
 	reconfigure(d)
 	for _, name := range units() {
 		load(d, name)
@@ -192,6 +208,10 @@ func (p programs) Run(_ context.Context, op string, c opfs.Command) (out opfs.Ou
 			out.Stdout = []byte(p.ufw(c.Args[len(c.Args)-1]))
 		case c.Path == "systemd-run":
 			p.outside(c.Args[slices.Index(c.Args, "--")+1:])
+		case c.Path == "hostnamectl" && len(c.Args) == 3:
+			put(p.disk, "/run/hostname", c.Args[2])
+		case c.Path == "hostnamectl":
+			out.Stdout, _ = p.disk.ReadFile("/run/hostname")
 		case c.Path == "nft":
 		default:
 			return fmt.Errorf("%s: %w", c.Path, opfs.ErrNoCommand)
@@ -269,6 +289,8 @@ func virtualFiles(t testing.TB) map[string]string {
 	data, err := json.MarshalIndent(memory.State{
 		Version: 1,
 		Settings: nas.Settings{
+			Name:   "cellar",
+			Shares: &nas.Shares{Defined: []string{"photos"}, Baseline: []string{}, Changed: true},
 			Accounts: []nas.Account{
 				{Name: anna, Administrator: true},
 				{Name: "root", Administrator: true, BuiltIn: true},
