@@ -127,9 +127,6 @@ func (c *Core) ended(t *transaction, record *journal.Record, result journal.Resu
 			c.afterHard(record)
 			c.afterRestore(record)
 		}
-		if t.hard && record.State == journal.Committed {
-			c.speaker.acknowledge(1) // D4: ready again
-		}
 		t.finished, t.problem, t.receipt = true, problem, file
 		c.sayEnd(result.State)
 		close(t.end)
