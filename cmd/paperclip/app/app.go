@@ -78,7 +78,7 @@ Exit status: 0 done, 1 failed, 2 wrong use, 3 not found, 4 refused,
 	root.Version = version()
 	root.SetVersionTemplate("paperclip {{.Version}}\n")
 	root.CompletionOptions.DisableDefaultCmd = true
-	root.AddCommand(a.find(), a.plan(), a.rescue(), a.account(), a.check(), a.receipt(), a.model())
+	root.AddCommand(a.find(), a.plan(), a.rescue(), a.account(), a.check(), a.snapshot(), a.restore(), a.receipt(), a.model())
 	root.AddCommand(a.later()...)
 	return root
 }

@@ -13,8 +13,6 @@ import (
 func (a *app) later() []*cobra.Command {
 	var out []*cobra.Command
 	for _, c := range []struct{ use, short, what string }{
-		{"snapshot TARGET", "Take a sealed copy of a NAS's settings", "taking a snapshot"},
-		{"restore TARGET [FILE]", "Put a snapshot's settings back", "restoring a snapshot"},
 		{"web", "Open the assistant in the browser", "the web assistant"},
 		{"lab", "Run a rack of virtual NAS with the web assistant", "the lab as a server (use --lab with find, plan and rescue)"},
 	} {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -15,6 +16,7 @@ import (
 	"github.com/paperclip-nas/paperclip/internal/owner/rescue"
 	"github.com/paperclip-nas/paperclip/internal/owner/terminal"
 	"github.com/paperclip-nas/paperclip/internal/protocol/deviceapi"
+	"github.com/paperclip-nas/paperclip/internal/protocol/identity"
 	"github.com/paperclip-nas/paperclip/internal/x/printable"
 )
 
@@ -23,12 +25,14 @@ import (
 type ownerFlags struct {
 	as           string
 	passwordFile string
+	acceptKey    string
 	wait         time.Duration
 }
 
 func (f *ownerFlags) add(fs *pflag.FlagSet) {
 	fs.StringVar(&f.as, "as", "", "speak as this administrator, with a password, and not with this computer's owner key")
 	fs.StringVar(&f.passwordFile, "password-file", "", "take that administrator's password from a `FILE`")
+	fs.StringVar(&f.acceptKey, "accept-key", "", "take the NAS for yours that has this key: the `KEYID` that its console shows")
 	fs.DurationVar(&f.wait, "wait", 0, "how long to look for the NAS")
 }
 
@@ -72,7 +76,14 @@ func (a *app) asOwner(ctx context.Context, l *lan, target string, f ownerFlags, 
 	if l.keys.Judge(met.PublicKey(), keys.Hints{Name: n.Name, MACs: n.MACs, KeyID: n.KeyID}) == keys.Mismatch {
 		return owned{}, catalog.New("identity_mismatch")
 	}
-	device, err := l.meet(ctx, n.At, l.keys.Pin(met.PublicKey()))
+	pin := l.keys.Pin(met.PublicKey())
+	if f.acceptKey != "" {
+		if identity.KeyID(met.PublicKey()) != strings.ReplaceAll(f.acceptKey, " ", "") {
+			return owned{}, catalog.New("identity_mismatch")
+		}
+		pin.Proved = true // a person has compared it with the console's
+	}
+	device, err := l.meet(ctx, n.At, pin)
 	if err != nil {
 		return owned{}, err
 	}

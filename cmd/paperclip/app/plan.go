@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -9,10 +10,12 @@ import (
 	"github.com/paperclip-nas/paperclip/internal/domain/catalog"
 	"github.com/paperclip-nas/paperclip/internal/domain/reset"
 	"github.com/paperclip-nas/paperclip/internal/owner/rescue"
+	"github.com/paperclip-nas/paperclip/internal/protocol/deviceapi"
 )
 
 type planOptions struct {
 	lab           labFlags
+	owner         ownerFlags
 	json          bool
 	mode, scope   string
 	administrator string
@@ -24,10 +27,15 @@ func (a *app) plan() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "plan TARGET",
 		Short: "Say what a reset would change, keep and cost, without doing it",
-		Args:  cobra.ExactArgs(1),
-		RunE:  run(func(ctx context.Context, args []string) error { return a.runPlan(ctx, o, args[0]) }),
+		Long: `Plan shows what a reset of a NAS would change, keep and cost, made from its
+real settings, and changes nothing. A NAS shows them only to its owner: to this
+computer's owner key, which a rescue has enrolled, or to an administrator's name
+(--as) and password.`,
+		Args: cobra.ExactArgs(1),
+		RunE: run(func(ctx context.Context, args []string) error { return a.runPlan(ctx, o, args[0]) }),
 	}
 	o.lab.add(c.Flags())
+	o.owner.add(c.Flags())
 	c.Flags().BoolVar(&o.json, "json", false, "print one JSON document")
 	c.Flags().StringVar(&o.mode, "mode", string(reset.Soft), "soft or hard")
 	c.Flags().StringVar(&o.scope, "scope", "", "what a soft reset is for: credentials, network or all")
@@ -44,27 +52,19 @@ func (a *app) runPlan(ctx context.Context, o planOptions, target string) error {
 	if err != nil {
 		return catalog.New("usage", "The "+err.Error()+".")
 	}
+	if err := o.owner.check(); err != nil {
+		return err
+	}
 	l, err := a.open(ctx, o.lab, 0)
 	if err != nil {
 		return err
 	}
 	defer l.close()
-	found, err := finder{lan: l}.Find(ctx, target)
+	label, p, err := a.planOf(ctx, l, o, target, deviceapi.PlanCall{Mode: mode, Scope: scope, Administrator: o.administrator})
 	if err != nil {
 		return err
 	}
-	if l.rack == nil {
-		return catalog.New("plan_needs_proof")
-	}
-	virtual, ok := l.rack.Named(found[0].Name)
-	if !ok {
-		return catalog.New("target_unknown", found[0].Name)
-	}
-	p, err := virtual.Plan(ctx, mode, scope, o.administrator)
-	if err != nil {
-		return err
-	}
-	fmt.Fprintln(a.people(o.json), "This is the plan for "+virtual.Identity().Label()+".")
+	fmt.Fprintln(a.people(o.json), "This is the plan for "+label+".")
 	if o.json {
 		return a.print(p)
 	}
@@ -72,4 +72,39 @@ func (a *app) runPlan(ctx context.Context, o planOptions, target string) error {
 		fmt.Fprintln(a.env.Stdout, line)
 	}
 	return nil
+}
+
+// planOf asks the NAS, as its owner. The lab is the owner of its NAS, and asks
+// them so only where it is told as whom.
+func (a *app) planOf(ctx context.Context, l *lan, o planOptions, target string, q deviceapi.PlanCall) (label string, p reset.Plan, err error) {
+	if l.rack != nil && o.owner.as == "" {
+		found, err := finder{lan: l, wait: o.owner.wait}.Find(ctx, target)
+		if err != nil {
+			return "", p, err
+		}
+		virtual, ok := l.rack.Named(found[0].Name)
+		if !ok {
+			return "", p, catalog.New("target_unknown", found[0].Name)
+		}
+		p, err = virtual.Plan(ctx, q.Mode, q.Scope, q.Administrator)
+		return virtual.Identity().Label(), p, err
+	}
+	who, err := a.asOwner(ctx, l, target, o.owner, o.json)
+	if errors.Is(err, catalog.New("identity_unknown")) || errors.Is(err, catalog.New("owner_unknown")) {
+		err = catalog.New("plan_needs_proof").Because(err)
+	}
+	if err != nil {
+		return "", p, err
+	}
+	if q.Mode == reset.Hard {
+		q.Wizard = &reset.Wizard{} // the plain one: rescue asks
+	}
+	var r deviceapi.PlanReply
+	if err := who.Call(ctx, deviceapi.OwnerPlan, q, &r); err != nil {
+		return "", p, err
+	}
+	if r.Check() != nil {
+		return "", p, catalog.New("bad_message", "the plan is not the one that its hash names")
+	}
+	return who.name(), r.Plan, nil
 }

@@ -18,20 +18,21 @@ import (
 )
 
 type rescueOptions struct {
-	lab           labFlags
-	json, yes     bool
-	resume        string
-	mode, scope   string
-	wizard        wizardFlags
-	administrator string
-	acceptKey     string
-	way           string
-	plain         bool
-	passwordFile  string
-	recoveryFile  string
-	passwordOut   string
-	codeFile      string
-	wait          time.Duration
+	lab            labFlags
+	json, yes      bool
+	resume         string
+	mode, scope    string
+	wizard         wizardFlags
+	administrator  string
+	acceptKey      string
+	way            string
+	plain          bool
+	passwordFile   string
+	recoveryFile   string
+	passwordOut    string
+	codeFile       string
+	recoveryKeyOut string
+	wait           time.Duration
 }
 
 // rescue gets somebody back in.
@@ -66,6 +67,7 @@ asked: give --password-file or --password-out, and --code-file.`,
 	f.StringVar(&o.passwordFile, "password-file", "", "take the new password from a `FILE`")
 	f.StringVar(&o.passwordOut, "password-out", "", "generate the new password and write it to a `FILE`")
 	f.StringVar(&o.codeFile, "code-file", "", "wait for a `FILE` with the code that the NAS beeps")
+	f.StringVar(&o.recoveryKeyOut, "recovery-key-out", "", "write the recovery key that the NAS is given afterwards to a `FILE`, and do not show it")
 	f.DurationVar(&o.wait, "wait", discover.DefaultWait, "how long to look for the NAS")
 	return c
 }
@@ -105,7 +107,13 @@ func (a *app) runRescue(ctx context.Context, o rescueOptions, args []string) err
 	} else {
 		res, err = rescue.Start(ctx, cfg, req)
 	}
-	return a.report(o, res, err)
+	told := a.report(o, res, err)
+	if exit := catalog.ExitOf(err); res.SignedIn && (exit == catalog.Done || exit == catalog.InPart) {
+		if err := a.offerRecoveryKey(ctx, l, o, res.Device); err != nil && told == nil {
+			return a.told(err) // the document is printed already
+		}
+	}
+	return told
 }
 
 // report prints the result. A rescue that ended early has none: its problem is

@@ -85,7 +85,9 @@ func (c *Core) carryOut(t *transaction, record *journal.Record) {
 
 func (t *transaction) note(e journal.Event) {
 	if e.Step == "" {
-		t.state = string(e.State)
+		if e.State != journal.OnTrial { // that it waits is known once it can be confirmed
+			t.state = string(e.State)
+		}
 		return
 	}
 	for i := range t.steps {

@@ -4,8 +4,10 @@ import (
 	"context"
 	"crypto/ecdh"
 	"crypto/ed25519"
+	"errors"
 	"net/http"
 	"sync"
+	"time"
 
 	"github.com/paperclip-nas/paperclip/internal/domain/access"
 	"github.com/paperclip-nas/paperclip/internal/domain/catalog"
@@ -98,11 +100,27 @@ func (o *Owner) Put(ctx context.Context, data []byte) error {
 	}
 	for at := 0; at < len(data); at += deviceapi.MaxChunk {
 		piece := data[at:min(len(data), at+deviceapi.MaxChunk)]
-		if err := o.Call(ctx, deviceapi.OwnerPut, deviceapi.OwnerPutCall{Offset: at, Data: piece}, &deviceapi.Empty{}); err != nil {
+		if err := o.patient(ctx, deviceapi.OwnerPut, deviceapi.OwnerPutCall{Offset: at, Data: piece}, &deviceapi.Empty{}); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// patient is Call for many pieces in a row: where the NAS says that they come
+// too fast, it waits and sends the same piece again.
+func (o *Owner) patient(ctx context.Context, method deviceapi.OwnerMethod, body, out any) error {
+	for {
+		err := o.Call(ctx, method, body, out)
+		if !errors.Is(err, catalog.New("too_fast")) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-o.device.o.Clock.After(time.Second):
+		}
+	}
 }
 
 // Get fetches what the last method left.
@@ -110,7 +128,7 @@ func (o *Owner) Get(ctx context.Context) ([]byte, error) {
 	var out []byte
 	for {
 		var r deviceapi.OwnerGetReply
-		if err := o.Call(ctx, deviceapi.OwnerGet, deviceapi.OwnerGetCall{Offset: len(out)}, &r); err != nil {
+		if err := o.patient(ctx, deviceapi.OwnerGet, deviceapi.OwnerGetCall{Offset: len(out)}, &r); err != nil {
 			return nil, err
 		}
 		out = append(out, r.Data...)

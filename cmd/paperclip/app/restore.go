@@ -1,0 +1,314 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/paperclip-nas/paperclip/internal/domain/catalog"
+	"github.com/paperclip-nas/paperclip/internal/domain/reset"
+	"github.com/paperclip-nas/paperclip/internal/owner/rescue"
+	"github.com/paperclip-nas/paperclip/internal/protocol/deviceapi"
+	"github.com/paperclip-nas/paperclip/internal/protocol/identity"
+	"github.com/paperclip-nas/paperclip/internal/protocol/snapshot"
+	"github.com/paperclip-nas/paperclip/internal/x/printable"
+)
+
+type restoreOptions struct {
+	lab             labFlags
+	owner           ownerFlags
+	json, yes       bool
+	bundle          bool
+	dryRun, drill   bool
+	confirm, undo   bool
+	only            []string
+	recoveryKeyFile string
+}
+
+// restore puts a snapshot's settings back, on trial.
+func (a *app) restore() *cobra.Command {
+	var o restoreOptions
+	c := &cobra.Command{
+		Use:   "restore TARGET [FILE]",
+		Short: "Put a snapshot's settings back, on trial",
+		Long: `Restore opens a snapshot here, with your recovery key, and has the NAS put those
+settings back: all of them, or with --only some parts. Files, administrators'
+passwords, used codes and counters stay as they are.
+
+What is put back is on trial: unless you confirm it with
+"paperclip restore TARGET --confirm" within five minutes, or if the NAS restarts
+before, everything goes back to how it was.
+
+--dry-run shows what differs and what would be changed. --drill tries whether
+the snapshot opens and every part of it would apply. Neither changes anything.
+With --bundle the NAS puts back what it kept of itself before its last hard
+reset, and no FILE is needed.`,
+		Args: cobra.RangeArgs(1, 2),
+		RunE: run(func(ctx context.Context, args []string) error { return a.runRestore(ctx, o, args) }),
+	}
+	o.lab.add(c.Flags())
+	o.owner.add(c.Flags())
+	f := c.Flags()
+	f.BoolVar(&o.json, "json", false, "print one JSON document")
+	f.BoolVar(&o.yes, "yes", false, "accept the plan, and ask nothing")
+	f.BoolVar(&o.bundle, "bundle", false, "put back what the NAS kept of itself before its last hard reset")
+	f.BoolVar(&o.dryRun, "dry-run", false, "show what would be changed, and change nothing")
+	f.BoolVar(&o.drill, "drill", false, "try whether it opens and would apply, and change nothing")
+	f.BoolVar(&o.confirm, "confirm", false, "say that the NAS works as restored: it stays so")
+	f.BoolVar(&o.undo, "undo", false, "take back at once what is on trial")
+	f.StringSliceVar(&o.only, "only", nil, "put back these `PARTS` alone, as network,firewall")
+	f.StringVar(&o.recoveryKeyFile, "recovery-key-file", "", "take the recovery key from a `FILE`")
+	return c
+}
+
+// restored is what `restore --json` prints.
+type restored struct {
+	Device         string             `json:"device"`
+	State          string             `json:"state"` // planned, trial, committed, undone
+	Transaction    string             `json:"transaction,omitempty"`
+	MadeAt         *time.Time         `json:"made_at,omitempty"`
+	Differences    []reset.Difference `json:"differences,omitempty"`
+	Plan           *reset.Plan        `json:"plan,omitempty"`
+	NotRestorable  []string           `json:"not_restorable"`
+	ConfirmSeconds int                `json:"confirm_seconds,omitempty"`
+	Receipt        string             `json:"receipt,omitempty"` // where it is kept
+
+	Problem *catalog.Problem `json:"problem,omitempty"`
+}
+
+// check judges the flags before anything is looked for.
+func (o restoreOptions) check(args []string) error {
+	ends := o.confirm || o.undo
+	switch {
+	case o.confirm && o.undo, o.dryRun && o.drill:
+		return catalog.New("usage", "Give one of --confirm and --undo, or of --dry-run and --drill.")
+	case ends && (len(args) > 1 || o.bundle || o.dryRun || o.drill || len(o.only) > 0):
+		return catalog.New("usage", "--confirm and --undo are about what is on trial: give the NAS alone.")
+	case !ends && o.bundle == (len(args) > 1):
+		return catalog.New("usage", "Give the FILE of a snapshot, or --bundle.")
+	}
+	if _, err := reset.EffectsOf(o.only); err != nil {
+		return catalog.New("usage", "For --only "+err.Error()+".")
+	}
+	return o.owner.check()
+}
+
+func (a *app) runRestore(ctx context.Context, o restoreOptions, args []string) error {
+	if err := o.check(args); err != nil {
+		return err
+	}
+	if _, tty := a.tty(); !tty && !o.yes && !o.dryRun && !o.drill && !o.confirm && !o.undo {
+		return catalog.New("no_terminal", "Give --yes to accept the plan, or --dry-run to see it.")
+	}
+	var header snapshot.Header
+	var content []byte
+	if len(args) > 1 {
+		var err error
+		if header, content, err = a.openSnapshot(ctx, o, args[1]); err != nil {
+			return err
+		}
+	}
+	l, err := a.open(ctx, o.lab, 0)
+	if err != nil {
+		return err
+	}
+	defer l.close()
+	who, err := a.asOwner(ctx, l, args[0], o.owner, o.json)
+	if err != nil {
+		return err
+	}
+	if o.confirm || o.undo {
+		return a.endTrial(ctx, o, l, who)
+	}
+	if content != nil && header.KeyID != identity.KeyID(who.device.PublicKey()) {
+		return catalog.New("snapshot_of_another", printable.Clean(header.Name))
+	}
+	return a.putBack(ctx, o, l, who, content)
+}
+
+// openSnapshot opens a snapshot here: the recovery key never leaves this
+// computer.
+func (a *app) openSnapshot(ctx context.Context, o restoreOptions, name string) (snapshot.Header, []byte, error) {
+	file, err := readBounded(name, snapshot.MaxFile)
+	if err != nil {
+		return snapshot.Header{}, nil, catalog.New("file_unusable", reason(err)).Because(err)
+	}
+	if _, err := snapshot.Check(file); err != nil { // before a key is asked for
+		return snapshot.Header{}, nil, unusableSnapshot(err)
+	}
+	key, err := a.recoveryKey(ctx, o.recoveryKeyFile, o.json)
+	if err != nil {
+		return snapshot.Header{}, nil, err
+	}
+	h, content, err := snapshot.Open(file, key)
+	if err != nil {
+		return h, nil, unusableSnapshot(err)
+	}
+	return h, content, nil
+}
+
+// putBack plans, shows, accepts and follows, until it is on trial.
+func (a *app) putBack(ctx context.Context, o restoreOptions, l *lan, who owned, content []byte) error {
+	if content != nil {
+		if err := who.Put(ctx, content); err != nil {
+			return err
+		}
+	}
+	var p deviceapi.RestorePlanReply
+	if err := who.Call(ctx, deviceapi.OwnerRestorePlan, deviceapi.RestorePlanCall{Bundle: o.bundle, Only: o.only}, &p); err != nil {
+		return err
+	}
+	if p.Plan.Hash() != p.Hash {
+		return catalog.New("bad_message", "the plan is not the one that its hash names")
+	}
+	out := restored{
+		Device: who.name(), State: "planned", MadeAt: &p.MadeAt, Differences: p.Differences, Plan: &p.Plan,
+		NotRestorable: append([]string{}, p.NotRestorable...), ConfirmSeconds: p.ConfirmSeconds,
+	}
+	showRestore(a.people(o.json), p, o.drill)
+	if o.dryRun || o.drill {
+		return a.printIf(o.json, out)
+	}
+	if err := a.accepts(ctx, o, p.Plan); err != nil {
+		return err
+	}
+	var accepted deviceapi.CommitReply
+	if err := who.Call(ctx, deviceapi.OwnerRestore, deviceapi.RestoreCall{Bundle: o.bundle, Only: o.only, Hash: p.Hash}, &accepted); err != nil {
+		return err
+	}
+	out.Transaction = accepted.Transaction
+	progress, err := a.followTrial(ctx, l, who, accepted.Transaction)
+	if err != nil {
+		return err
+	}
+	out.State, out.ConfirmSeconds, out.Problem = progress.State, progress.ConfirmSeconds, progress.Problem
+	if progress.Problem == nil {
+		fmt.Fprintf(a.people(o.json), "It is in force. Look whether the NAS works as it should, and within %d seconds: %s\nElse everything goes back to how it was.\n",
+			progress.ConfirmSeconds, restoreCommand(o.lab)+" "+who.name()+" --confirm")
+	}
+	if err := a.printIf(o.json, out); err != nil || progress.Problem == nil {
+		return err
+	}
+	return a.told(*progress.Problem)
+}
+
+// restoreCommand is how a restore is confirmed with these flags.
+func restoreCommand(f labFlags) string {
+	return strings.Replace(strings.Replace(f.command(), "rescue", "restore", 1), "  ", " ", 1)
+}
+
+func (a *app) printIf(json bool, v any) error {
+	if !json {
+		return nil
+	}
+	return a.print(v)
+}
+
+// accepts asks the person whether the plan is to be carried out.
+func (a *app) accepts(ctx context.Context, o restoreOptions, p reset.Plan) error {
+	if o.yes {
+		return nil
+	}
+	person, err := a.atTerminal(o.json, "Give --yes to accept the plan.")
+	if err != nil {
+		return err
+	}
+	answer, err := person.Choose(ctx, rescue.Question{ID: rescue.AskAccept, Text: "Shall the NAS do this?", Lines: rescue.PlanLines(p)})
+	if err == nil && !answer.Yes {
+		err = catalog.New("declined")
+	}
+	return err
+}
+
+// showRestore tells people what differs.
+func showRestore(w io.Writer, p deviceapi.RestorePlanReply, drill bool) {
+	say := func(format string, args ...any) {
+		fmt.Fprintln(w, printable.Clean(fmt.Sprintf(format, args...)))
+	}
+	say("Settings of %s, saved %s.", p.Plan.Device, p.MadeAt.Format(time.RFC3339))
+	for _, d := range p.Differences {
+		if d.Differs {
+			say("%s (%s): then %s; now %s; after a reset %s.", d.Setting, d.ID, d.Then, d.Now, d.Default)
+		}
+	}
+	if len(p.Plan.Changes) == 0 {
+		say("Nothing would change: everything is as it was saved.")
+	}
+	for _, n := range p.NotRestorable {
+		say("Not put back: %s.", n)
+	}
+	if drill {
+		say("It opens, and every part of it that is on this NAS would apply: %d changes. Nothing was changed.", len(p.Plan.Changes))
+	}
+}
+
+const lookAgainAfter = 8 // calls without an answer
+
+// followTrial waits until what was put back is on trial, or at its end. The
+// NAS may come back at another address.
+func (a *app) followTrial(ctx context.Context, l *lan, who owned, transaction string) (deviceapi.ProgressReply, error) {
+	begun, silent := a.clock.Monotonic(), 0
+	for {
+		var p deviceapi.ProgressReply
+		err := who.Call(ctx, deviceapi.OwnerProgress, deviceapi.ProgressCall{Transaction: transaction}, &p)
+		switch {
+		case err == nil && (p.Done || p.State == "trial"):
+			return p, nil
+		case err == nil:
+			silent = 0
+		case !errors.Is(err, catalog.New("unreachable")) && !errors.Is(err, catalog.New("core_unreachable")):
+			return p, err
+		default:
+			if silent++; silent%lookAgainAfter == 0 {
+				a.lookAgain(ctx, l, who)
+			}
+		}
+		if a.clock.Monotonic()-begun > followPatience {
+			return p, catalog.New("restore_unseen").Because(err)
+		}
+		select {
+		case <-ctx.Done():
+			return p, ctx.Err()
+		case <-a.clock.After(followPause):
+		}
+	}
+}
+
+// lookAgain looks where the NAS is now, by its key.
+func (a *app) lookAgain(ctx context.Context, l *lan, who owned) {
+	found, err := finder{lan: l}.Find(ctx, who.nas.Name)
+	if err == nil && len(found) == 1 && found[0].KeyID == who.nas.KeyID {
+		who.device.Move(found[0].At)
+	}
+}
+
+// endTrial confirms what is on trial, or takes it back, and keeps the receipt.
+func (a *app) endTrial(ctx context.Context, o restoreOptions, l *lan, who owned) error {
+	var r deviceapi.RestoreConfirmReply
+	if err := who.Call(ctx, deviceapi.OwnerRestoreConfirm, deviceapi.RestoreConfirmCall{Undo: o.undo}, &r); err != nil {
+		return err
+	}
+	p, err := a.followTrial(ctx, l, who, r.Transaction)
+	if err == nil && p.State == "trial" { // the word was taken: it leads on at once
+		p, err = a.follow(ctx, who, r.Transaction)
+	}
+	if err != nil && !errors.Is(err, catalog.New("restore_undone")) {
+		return err
+	}
+	out := restored{Device: who.name(), State: p.State, Transaction: r.Transaction, NotRestorable: []string{}}
+	if out.Receipt, err = a.keepReceipt(l, r.Transaction, p.Receipt); err != nil {
+		return err
+	}
+	if o.undo {
+		fmt.Fprintf(a.people(o.json), "It was taken back: %s is as it was before the restore.\n", who.name())
+	} else {
+		fmt.Fprintf(a.people(o.json), "It stays: the settings of %s are as restored.\n", who.name())
+	}
+	fmt.Fprintf(a.people(o.json), "The receipt is in %s.\n", out.Receipt)
+	return a.printIf(o.json, out)
+}
