@@ -82,6 +82,14 @@ func try(m Mount) (By, error) {
 	case !info.IsDir():
 		return tryFile(m.Path)
 	}
+	// A file without a name leaves no trace, not even the folder's time, where it is not refused.
+	fd, err := unix.Open(m.Path, unix.O_WRONLY|unix.O_TMPFILE|unix.O_CLOEXEC, 0o600)
+	if err == nil {
+		return "", errors.Join(errOpen, unix.Close(fd))
+	}
+	if !errors.Is(err, unix.EOPNOTSUPP) && !errors.Is(err, unix.EISDIR) && !errors.Is(err, unix.EINVAL) {
+		return refused(err)
+	}
 	path := filepath.Join(m.Path, ".paperclip-try-"+rand.Text())
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err == nil {
