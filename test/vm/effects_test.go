@@ -51,7 +51,6 @@ func runDressed(t *testing.T, ctx context.Context, n *nas) {
 		{"scope credentials (D2 E1), sessions (X15)", testSessions},
 		{"scope network (D13 E3 E4 E5 E6 E7)", testScope(reset.Network)},
 		{"scope all (D2 E1 to E13)", testScope(reset.All)},
-		{"hard, with the wizard (D3 D5 D6)", testHard},
 	})
 }
 
