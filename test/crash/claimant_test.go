@@ -18,6 +18,7 @@ import (
 	"github.com/paperclip-nas/paperclip/internal/device/panel/memory"
 	"github.com/paperclip-nas/paperclip/internal/domain/access"
 	"github.com/paperclip-nas/paperclip/internal/domain/button"
+	"github.com/paperclip-nas/paperclip/internal/domain/catalog"
 	"github.com/paperclip-nas/paperclip/internal/domain/reset"
 	"github.com/paperclip-nas/paperclip/internal/protocol/corewire"
 	"github.com/paperclip-nas/paperclip/internal/protocol/deviceapi"
@@ -183,6 +184,7 @@ type told struct {
 	begun         int  // resets asked for
 	ended         int  // resets whose end was told
 	receipts      []string
+	problem       *catalog.Problem // with which the last reset ended
 }
 
 // teller changes it under a lock that the watcher of the disk takes too.
@@ -233,7 +235,7 @@ func (d *device) claim(ctx context.Context, scope reset.Scope, tell teller) erro
 			return err
 		}
 		if p.Done {
-			tell(func(t *told) { t.ended++; t.receipts = append(t.receipts, string(p.Receipt)) })
+			tell(func(t *told) { t.ended++; t.problem = p.Problem; t.receipts = append(t.receipts, string(p.Receipt)) })
 			break
 		}
 		time.Sleep(10 * time.Millisecond) // fake time: lets the reset go on

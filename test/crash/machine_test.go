@@ -69,25 +69,28 @@ type kind struct {
 // programs that they run.
 func linux() kind {
 	return kind{"linux", linuxFiles, startLinux, func(d *crashfs.Disk) ([]setting.Adapter, error) {
-		run := programs{d}
-		systemd := unit.System{FS: d, Runner: run}
-		return []setting.Adapter{
-			shadow.New(shadow.Config{FS: d, Clock: clock.System(), Rand: rand.Reader}),
-			samba.New(samba.Config{Runner: run, Clock: clock.System()}),
-			hostname.New(hostname.Config{FS: d, Runner: run}), guest.New(systemd), shares.New(systemd, baseline(d)),
-			ports.New(d, func(context.Context, nas.Ports) error { return nil }),
-			cockpit.New(d, run), pppoe.New(d, run),
-			fail2ban.New(systemd), ufw.New(d, run), firewalld.New(systemd), nftables.New(systemd), keepalived.New(systemd), libvirt.New(systemd),
-			faillock.New(d), encrypted.New(systemd, false),
-			// As if a second proof had come with the request.
-			authenticator.New(d, run, func(r setting.Request) bool { return r.Scope == reset.All }),
-			networkd.New(networkd.Config{FS: d, Runner: run}),
-		}, nil
+		return linuxAdapters(d, programs{d}), nil
 	}}
 }
 
+func linuxAdapters(d opfs.FS, run opfs.Runner) []setting.Adapter {
+	systemd := unit.System{FS: d, Runner: run}
+	return []setting.Adapter{
+		shadow.New(shadow.Config{FS: d, Clock: clock.System(), Rand: rand.Reader}),
+		samba.New(samba.Config{Runner: run, Clock: clock.System()}),
+		hostname.New(hostname.Config{FS: d, Runner: run}), guest.New(systemd), shares.New(systemd, baseline(d)),
+		ports.New(d, func(context.Context, nas.Ports) error { return nil }),
+		cockpit.New(d, run), pppoe.New(d, run),
+		fail2ban.New(systemd), ufw.New(d, run), firewalld.New(systemd), nftables.New(systemd), keepalived.New(systemd), libvirt.New(systemd),
+		faillock.New(d), encrypted.New(systemd, false),
+		// As if a second proof had come with the request.
+		authenticator.New(d, run, func(r setting.Request) bool { return r.Scope == reset.All }),
+		networkd.New(networkd.Config{FS: d, Runner: run}),
+	}
+}
+
 // baseline is what was shared when the device first started.
-func baseline(d *crashfs.Disk) shares.Baseline {
+func baseline(d opfs.FS) shares.Baseline {
 	return func() json.RawMessage {
 		b, err := core.Baseline(d, stateDir)
 		if err != nil {
