@@ -245,7 +245,7 @@ func (c *Core) endTrial(confirmed bool, why string) error {
 	if err := c.journal.Decide(now.record, confirmed, why); err != nil {
 		return err
 	}
-	c.trial = nil
+	c.trial, now.t.state = nil, string(now.record.State) // it waits no more
 	go c.carryOut(now.t, now.record)
 	return nil
 }
