@@ -7,6 +7,8 @@ N       ?= 10000000
 CUTS     = $(if $(filter file,$(origin N)),5,$(N))
 SHELL   := /bin/bash -o pipefail
 RELEASE := -buildvcs=auto -trimpath -ldflags='-s -w'
+# The daemon speaks HTTP/1.1 alone: less to attack, and 0.4 MB less.
+DAEMON  := $(RELEASE) -tags nethttpomithttp2
 TOOL    := $(GO) tool -modfile=tools/go.mod
 
 .PHONY: help build test race lint fuzz kill crash bench-reset bench-idle soak-button test-vm soak-power bench-recovery-vm test-nspawn mutate test-net bench-find test-thirdparty test-lab demo dist clean
@@ -87,7 +89,7 @@ dist:            ## what is released: static programs for every system, with che
 	  end=; [ $$os = windows ] && end=.exe; \
 	  CGO_ENABLED=0 GOOS=$$os GOARCH=$$arch $(GO) build $(RELEASE) -o dist/paperclip-$$os-$$arch$$end ./cmd/paperclip || exit 1; done; done
 	for arch in amd64 arm64 arm; do \
-	  CGO_ENABLED=0 GOOS=linux GOARCH=$$arch $(GO) build $(RELEASE) -o dist/paperclipd ./cmd/paperclipd || exit 1; \
+	  CGO_ENABLED=0 GOOS=linux GOARCH=$$arch $(GO) build $(DAEMON) -o dist/paperclipd ./cmd/paperclipd || exit 1; \
 	  tar -C dist --sort=name --owner=0 --group=0 --numeric-owner --mtime=@0 -czf dist/paperclipd-linux-$$arch.tar.gz paperclipd -C .. packaging LICENSE || exit 1; done
 	rm dist/paperclipd
 	cd dist && sha256sum * > SHA256SUMS && sha256sum --check --quiet SHA256SUMS

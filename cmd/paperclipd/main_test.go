@@ -115,8 +115,8 @@ func TestBadInput(t *testing.T) {
 		"unknown key, plan":  {file("etc/paperclip/paperclip.toml", "[device]\nnmae = \"cellar\"\n"), []string{"plan"}, catalog.WrongUse, "line 2, column 1"},
 		"vendor's profile":   {file("etc/paperclip/paperclip.toml", "[panel]\nprofile = \"synology\"\n"), []string{"core"}, catalog.WrongUse, "synology"},
 		"other system":       {file("etc/os-release", "ID=ubuntu\nVERSION_ID=\"24.04\"\n"), []string{"core"}, catalog.Failed, "ubuntu 24.04"},
-		"half a state":       {halfState, []string{"core"}, catalog.Failed, "damaged in both copies"},
-		"half a state: boot": {halfState, []string{"recover"}, catalog.Failed, "damaged in both copies"},
+		"half a state":       {halfState, []string{"core"}, catalog.Failed, "neither finished nor undone"},
+		"half a state: boot": {halfState, []string{"recover"}, catalog.Failed, "neither finished nor undone"},
 		"half a state: says": {halfState, []string{"status"}, catalog.Failed, "console is open"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -91,7 +91,7 @@ func TestIdle(t *testing.T) {
 
 func build(t *testing.T, output, source string) {
 	t.Helper()
-	c := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", output, source)
+	c := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-tags=nethttpomithttp2", "-o", output, source)
 	c.Dir, c.Env = "../..", append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := c.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
@@ -190,5 +190,5 @@ func size(t *testing.T, dir, name string) float64 {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return float64(info.Size()) / 1e6
+	return float64(info.Size()) / (1 << 20)
 }

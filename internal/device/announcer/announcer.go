@@ -42,8 +42,8 @@ type Link struct {
 }
 
 const (
-	lookEvery    = 2 * time.Second // how soon an interface that appears is noticed
-	repeatAfter  = time.Second     // the second announcement (RFC 6762 §8.3), and the pause between equal answers (§6)
+	lookEvery    = 10 * time.Second // how soon an interface that appears is noticed where nobody calls Set
+	repeatAfter  = time.Second      // the second announcement (RFC 6762 §8.3), and the pause between equal answers (§6)
 	leastDelay   = 20 * time.Millisecond
 	delaySpread  = 100 * time.Millisecond // answers of many devices must not collide (§6)
 	maxPending   = 64                     // delayed answers at a time; more questions than that are dropped
@@ -123,15 +123,17 @@ type link struct {
 // run owns the links.
 func (m *Multicast) run() {
 	links := map[string]*link{}
-	tick := time.NewTicker(lookEvery / 2)
-	defer tick.Stop()
+	next := time.NewTimer(0)
+	defer next.Stop()
 	for {
 		select {
 		case want := <-m.set:
 			m.replace(links, want)
 			m.look(links)
-		case <-tick.C:
+			next.Reset(until(links))
+		case <-next.C:
 			m.look(links)
+			next.Reset(until(links))
 		case p := <-m.packets:
 			for _, l := range links {
 				if l.iface != nil && l.iface.Index == p.ifindex {
@@ -146,6 +148,19 @@ func (m *Multicast) run() {
 			return
 		}
 	}
+}
+
+// until is how long nothing is due: a device that has nothing to say sleeps.
+func until(links map[string]*link) time.Duration {
+	wait := time.Hour // nothing is announced: Set wakes it
+	for _, l := range links {
+		due := lookEvery
+		if !l.repeat.IsZero() {
+			due = max(time.Until(l.repeat), time.Millisecond)
+		}
+		wait = min(wait, due)
+	}
+	return wait
 }
 
 // replace takes the new wishes in; look carries them out.
@@ -172,7 +187,7 @@ func (m *Multicast) look(links map[string]*link) {
 	for name, l := range links {
 		iface, prefixes := usable(name)
 		if iface == nil {
-			l.iface = nil
+			l.iface, l.repeat = nil, time.Time{}
 			continue
 		}
 		if l.iface == nil || l.iface.Index != iface.Index {
