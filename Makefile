@@ -11,7 +11,7 @@ RELEASE := -buildvcs=auto -trimpath -ldflags='-s -w'
 DAEMON  := $(RELEASE) -tags nethttpomithttp2
 TOOL    := $(GO) tool -modfile=tools/go.mod
 
-.PHONY: help build test race lint fuzz kill crash bench-reset bench-idle soak-button test-vm soak-power bench-recovery-vm test-nspawn mutate test-net bench-find test-thirdparty test-lab demo dist clean
+.PHONY: help build test race lint fuzz kill crash bench-reset bench-idle bench-button soak-button test-vm soak-power bench-recovery-vm test-nspawn mutate test-net bench-find test-thirdparty test-lab demo dist clean
 
 help:            ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -41,6 +41,9 @@ crash:           ## a power cut at every point of every reset, on disks that for
 
 bench-reset:     ## journal and files, accepted to committed, beside the same writes and fsyncs alone
 	$(GO) test ./test/crash -run '^$$' -bench '^BenchmarkReset$$' -benchtime 40x -count=1
+
+bench-button:    ## how late a beep is with every core busy, by how core is scheduled (root, a minute)
+	PAPERCLIP_BENCH=1 $(GO) test ./internal/device/panel -run '^TestBeepLateness$$' -count=1 -v
 
 bench-idle:      ## both processes with nothing to do: memory, wake-ups and size, beside a bare Go listener (root)
 	PAPERCLIP_BENCH=1 $(GO) test ./test/idle -run '^TestIdle$$' -count=1 -v
