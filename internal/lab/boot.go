@@ -18,12 +18,33 @@ const switchedOn = "switched-on"
 
 // labBoot is a virtual NAS's time since it was switched on, in real time: also
 // between two commands that run the rack.
-type labBoot struct{ since time.Time }
+type labBoot struct {
+	since time.Time
+	later time.Duration // that was let pass besides, for what waits
+}
 
 var _ clock.Boot = labBoot{}
 
 func (b labBoot) Up() (string, time.Duration, error) {
-	return b.since.Format(time.RFC3339Nano), time.Since(b.since), nil
+	return b.since.Format(time.RFC3339Nano), time.Since(b.since) + b.later, nil
+}
+
+// pass lets more time pass, also for the commands that come after.
+func (b labBoot) pass(dir string, later time.Duration) (labBoot, error) {
+	file := filepath.Join(dir, "later")
+	raw, err := os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		raw, err = []byte("0s"), nil
+	}
+	if err != nil {
+		return b, err
+	}
+	before, err := time.ParseDuration(strings.TrimSpace(string(raw)))
+	b.later = before + later
+	if err != nil || later == 0 {
+		return b, err
+	}
+	return b, os.WriteFile(file, []byte(b.later.String()+"\n"), 0o600)
 }
 
 // switchOn reads since when the NAS in dir is on, or switches it on.
@@ -38,5 +59,5 @@ func switchOn(dir string) (labBoot, error) {
 		return labBoot{}, err
 	}
 	since, err := time.Parse(time.RFC3339Nano, strings.TrimSpace(string(raw)))
-	return labBoot{since}, err
+	return labBoot{since: since}, err
 }

@@ -26,10 +26,12 @@ import (
 	"sync"
 	"time"
 
+	"github.com/paperclip-nas/paperclip/internal/device/config"
 	"github.com/paperclip-nas/paperclip/internal/device/core"
 	"github.com/paperclip-nas/paperclip/internal/device/panel/memory"
 	"github.com/paperclip-nas/paperclip/internal/device/setting"
 	store "github.com/paperclip-nas/paperclip/internal/device/setting/memory"
+	"github.com/paperclip-nas/paperclip/internal/domain/access"
 	"github.com/paperclip-nas/paperclip/internal/domain/catalog"
 	"github.com/paperclip-nas/paperclip/internal/domain/nas"
 	"github.com/paperclip-nas/paperclip/internal/domain/reset"
@@ -56,6 +58,8 @@ type Options struct {
 	// Trial is how long a restore has to be confirmed, in real time; 0 is five
 	// minutes.
 	Trial time.Duration
+	// Later is how much time passes in the rack before it starts, for what waits.
+	Later time.Duration
 	// Log takes what the virtual devices log; nil is nowhere.
 	Log *slog.Logger
 }
@@ -74,13 +78,14 @@ type Rack struct {
 
 // NAS is one virtual NAS.
 type NAS struct {
-	model model
-	dir   string
-	addr  netip.Addr
-	clock clock.Clock
-	boot  clock.Boot
-	trial time.Duration
-	log   *slog.Logger
+	model  model
+	dir    string
+	addr   netip.Addr
+	clock  clock.Clock
+	boot   clock.Boot
+	trial  time.Duration
+	allows access.ButtonPolicy
+	log    *slog.Logger
 
 	store    *store.Store
 	adapters []setting.Adapter
@@ -209,8 +214,14 @@ func newNAS(o Options, m model, i int) (*NAS, error) {
 		return nil, err
 	}
 	fsys, file := opfs.OS(nil), filepath.Join(n.dir, "settings.json")
-	var err error
-	if n.boot, err = switchOn(n.dir); err != nil {
+	on, err := switchOn(n.dir)
+	if err == nil {
+		n.boot, err = on.pass(n.dir, o.Later)
+	}
+	if err == nil {
+		n.allows, err = allows(n.dir)
+	}
+	if err != nil {
 		return nil, err
 	}
 	if n.store, err = store.Open(fsys, file); errors.Is(err, os.ErrNotExist) {
@@ -234,6 +245,13 @@ func newNAS(o Options, m model, i int) (*NAS, error) {
 		}
 	}
 	return n, fillVolume(n.volume(), m.files)
+}
+
+// allows is the owner's choice of what the button may do: that of paperclip.toml
+// in the NAS's folder, as on a real one.
+func allows(dir string) (access.ButtonPolicy, error) {
+	c, err := config.Load(opfs.OS(nil), filepath.Join(dir, "paperclip.toml"))
+	return c.Claim.Allows.Choice(), err
 }
 
 // loopback is 127.0.0.<host> where the system has it, so that each NAS has an

@@ -39,7 +39,7 @@ func (n *NAS) startNative(ctx context.Context, ended *sync.WaitGroup) error {
 		Adapters: n.adapters, Accounts: n.store,
 		Ports: func() nas.Ports { return *n.store.Running().Settings.Ports },
 		Rules: access.DefaultRules(),
-		Boot:  n.boot, Trial: n.trial,
+		Boot:  n.boot, Trial: n.trial, Policy: n.allows,
 	})
 	if err != nil {
 		return err

@@ -41,6 +41,7 @@ type labFlags struct {
 	on    bool
 	dir   string
 	speed int
+	later time.Duration
 	wrong string
 }
 
@@ -48,6 +49,7 @@ func (f *labFlags) add(fs *pflag.FlagSet) {
 	fs.BoolVar(&f.on, "lab", false, "use a rack of virtual NAS on this computer; TARGET names one of them")
 	fs.StringVar(&f.dir, "lab-dir", "", "the folder in which the rack is kept")
 	fs.StringVar(&f.wrong, "scenario", "", "with --lab: what is wrong with the rack's Synology and QNAP: "+strings.Join(faults(), ", "))
+	fs.DurationVar(&f.later, "later", 0, "let this much time pass in the rack first, as in 24h")
 	fs.IntVar(&f.speed, "speed", 0, "how much faster than real time the rack's buttons and beeps are")
 }
 
@@ -93,7 +95,10 @@ func (a *app) open(ctx context.Context, f labFlags, speed int) (*lan, error) {
 		return nil, catalog.New("usage", "--speed is from 1 to 100.")
 	}
 	o := a.env.Lab
-	o.Dir, o.Speed = a.labHome(f.dir), f.speed
+	if f.later < 0 || f.later > 1000*time.Hour {
+		return nil, catalog.New("usage", "--later is from 0 to 1000h.")
+	}
+	o.Dir, o.Speed, o.Later = a.labHome(f.dir), f.speed, f.later
 	if wrong != nil {
 		o.Scenario = wrong
 	}
@@ -158,6 +163,9 @@ func (l *lan) verify(ctx context.Context, d *discover.Device) {
 	}
 }
 
+// maxNotices bounds how many notices of one device are shown.
+const maxNotices = 8
+
 // maxProved bounds at how many addresses a device is asked for its key.
 const maxProved = 4
 
@@ -187,6 +195,11 @@ func (l *lan) describe(ctx context.Context, met *native.Device, d *discover.Devi
 	status := info.State()
 	d.Status, d.StatusText = status.ID(), status.String()
 	d.Facts = append(d.Facts, discover.Fact{Field: "status", Value: status.ID(), Source: "native", Trust: discover.Proved})
+	for _, n := range info.Notices[:min(len(info.Notices), maxNotices)] {
+		if words, ok := catalog.NoticeOf(n.ID); ok {
+			d.Facts = append(d.Facts, discover.Fact{Field: "notice", Value: words.Text + " (" + n.At.UTC().Format(time.DateOnly) + ")", Source: "native", Trust: discover.Proved})
+		}
+	}
 	if d.Model == "" && info.Model != "" {
 		d.Model = printable.Clean(info.Model)
 		d.Facts = append(d.Facts, discover.Fact{Field: "model", Value: d.Model, Source: "native", Trust: discover.Hint})

@@ -24,6 +24,7 @@ type rescueOptions struct {
 	mode, scope    string
 	wizard         wizardFlags
 	administrator  string
+	secondFactor   bool
 	acceptKey      string
 	way            string
 	plain          bool
@@ -60,6 +61,7 @@ asked: give --password-file or --password-out, and --code-file.`,
 	f.StringVar(&o.scope, "scope", "", "what a soft reset is for: credentials, network or all")
 	o.wizard.add(f)
 	f.StringVar(&o.administrator, "administrator", "", "whose password is set anew")
+	f.BoolVar(&o.secondFactor, "second-factor", false, "take that administrator's second factor away too; needs a recovery code, or a wait")
 	f.StringVar(&o.acceptKey, "accept-key", "", "take a NAS's new key in place of the remembered one: the `KEYID` that its console shows")
 	f.StringVar(&o.recoveryFile, "recovery-code-file", "", "take the recovery code from a `FILE`, where the NAS asks for one")
 	f.StringVar(&o.way, "way", "", "for a Synology or QNAP: the `WAY` to take, such as other_administrator or reset_1")
@@ -156,7 +158,7 @@ func (a *app) summarise(o rescueOptions, res rescue.Result, err error) {
 
 // checkRescue judges the flags before anything is looked for.
 func (a *app) checkRescue(o rescueOptions, args []string) (rescue.Request, error) {
-	req := rescue.Request{Mode: reset.Mode(o.mode), Scope: reset.Scope(o.scope), Administrator: o.administrator, AcceptKey: o.acceptKey}
+	req := rescue.Request{Mode: reset.Mode(o.mode), Scope: reset.Scope(o.scope), Administrator: o.administrator, SecondFactor: o.secondFactor, AcceptKey: o.acceptKey}
 	if len(args) > 0 {
 		req.Target = args[0]
 	}

@@ -63,6 +63,8 @@ func Look(ctx context.Context, m Machine) []Check {
 	}
 	checks = append(checks, m.logind(), m.recovery())
 	checks = append(checks, m.settings(ctx, cfg)...)
+	choice := cfg.Claim.Allows.Choice()
+	checks = append(checks, Check{ID: "button_policy", OK: true, Why: fmt.Sprintf("What the button may do: %s. %s", choice, choice.Costs())})
 	checks = append(checks, m.panel(cfg)...)
 	checks = append(checks, m.network(cfg)...)
 	checks = append(checks, m.volumes(cfg)...)

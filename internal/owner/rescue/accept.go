@@ -33,6 +33,8 @@ func doChoose(ctx context.Context, r *run) error {
 	if r.demand() == access.Never {
 		return catalog.New("policy_network_only")
 	}
+	r.state.Waits = r.demand() == access.AfterWait
+	r.tellCosts()
 	switch {
 	case r.state.hard() && slices.Contains(o.Modes, reset.Hard):
 	case r.state.hard() && o.Demands[reset.Credentials] == access.Never: // it is not offered, though it was pressed for
@@ -123,7 +125,7 @@ func needChoice(r *run) error {
 // planCall is what the plan is asked for: an administrator only where that
 // one's password is replaced.
 func (r *run) planCall() deviceapi.PlanCall {
-	q := deviceapi.PlanCall{Mode: r.state.mode(), Scope: r.state.Scope, Wizard: r.state.Wizard}
+	q := deviceapi.PlanCall{Mode: r.state.mode(), Scope: r.state.Scope, Wizard: r.state.Wizard, SecondFactor: r.state.SecondFactor}
 	if reset.SetsPassword(q.Mode, q.Scope) {
 		q.Administrator = r.state.Administrator
 	}
@@ -137,7 +139,7 @@ func doPlan(ctx context.Context, r *run) error {
 		return err
 	}
 	p := reply.Plan
-	if reply.Check() != nil || p.Mode != q.Mode || p.Scope != q.Scope || p.Administrator != q.Administrator || !sameAnswers(p.Wizard, q.Wizard) {
+	if reply.Check() != nil || p.Mode != q.Mode || p.Scope != q.Scope || p.Administrator != q.Administrator || p.SecondFactor != q.SecondFactor || !sameAnswers(p.Wizard, q.Wizard) {
 		return catalog.New("bad_message", "the plan is not the one that was asked for")
 	}
 	r.state.Plan, r.state.PlanHash, r.accepted = &p, reply.Hash, ""
@@ -168,6 +170,14 @@ func needAccepted(r *run) error {
 
 func doPassword(ctx context.Context, r *run) error {
 	a, _ := r.administrator()
+	if err := r.askPassword(ctx, a); err != nil {
+		return err
+	}
+	return r.askSecondProof(ctx, "")
+}
+
+// askPassword asks for a new password until it will do.
+func (r *run) askPassword(ctx context.Context, a deviceapi.Administrator) error {
 	q := Question{ID: AskNewPassword, Text: "A new password for " + printable.Clean(a.Name) + ".", Account: a.Name, Names: []string{a.Name, r.state.Device}, SecondFactor: a.SecondFactor}
 	for range 10 {
 		answer, err := r.cfg.Person.Choose(ctx, q)
@@ -177,7 +187,7 @@ func doPassword(ctx context.Context, r *run) error {
 		refusal := access.CheckPassword(answer.Password, a.SecondFactor, q.Names...)
 		if refusal == access.PasswordFits {
 			r.password = answer.Password
-			return r.askSecondProof(ctx, "")
+			return nil
 		}
 		q.Advice = access.PasswordAdvice(refusal, a.SecondFactor)
 	}
@@ -204,7 +214,7 @@ func verifyPassword(_ context.Context, r *run) (bool, error) {
 }
 
 func needPassword(r *run) error {
-	if !noPassword(r) && r.password.Empty() {
+	if !noPasswordYet(r) && r.password.Empty() {
 		return errOrder("no password was chosen")
 	}
 	return needAccepted(r)
@@ -226,6 +236,7 @@ func doCommit(ctx context.Context, r *run) error {
 		PlanHash: r.accepted, Administrator: r.planCall().Administrator, NewPassword: r.password,
 		OwnerKey: owner.Public().(ed25519.PublicKey), OwnerLabel: r.cfg.Label, RecoveryCode: r.recoveryCode, Wizard: r.state.Wizard,
 	}
+	r.asked = true
 	reply, err := r.handOver(ctx, call)
 	for n := 0; n < maxWrong && errors.Is(err, catalog.New("second_proof_wrong")); n++ {
 		if err := r.askSecondProof(ctx, catalog.New("second_proof_wrong").Error()); err != nil {
@@ -236,7 +247,7 @@ func doCommit(ctx context.Context, r *run) error {
 	}
 	switch {
 	case err == nil:
-		r.state.Transaction = reply.Transaction
+		r.state.Transaction, r.state.Request = reply.Transaction, reply.Request
 	case unsure(err):
 		r.tell(Commit, "The NAS did not answer. It may have accepted the plan; that is looked at next.")
 	default:
@@ -276,7 +287,9 @@ func unsure(err error) bool {
 	return errors.Is(err, context.Canceled)
 }
 
-func verifyCommit(_ context.Context, r *run) (bool, error) { return r.state.Transaction != "", nil }
+func verifyCommit(_ context.Context, r *run) (bool, error) {
+	return r.state.Transaction != "" || r.state.Waits && r.state.Request != "", nil
+}
 
 func needCommit(r *run) error {
 	if !r.state.Handed {

@@ -45,6 +45,7 @@ type box struct {
 	owner                     ed25519.PublicKey // enrolled with the commit
 
 	// what a test changes
+	waiting      *deviceapi.RequestReply // what waits, where the demand is a wait
 	demands      map[reset.Scope]access.Demand
 	recoveryCode string         // the second proof that is right
 	movesTo      netip.AddrPort // its address after the commit
@@ -241,6 +242,17 @@ func (l *link) Commit(_ context.Context, q deviceapi.CommitCall) (deviceapi.Comm
 		return deviceapi.CommitReply{}, catalog.New("second_proof_wrong")
 	}
 	b.commits++
+	if b.demands[plan.Scope] == access.AfterWait {
+		if !q.NewPassword.Empty() {
+			return deviceapi.CommitReply{}, catalog.New("bad_message", "a password that nobody keeps")
+		}
+		b.waiting = &deviceapi.RequestReply{Request: "r1", State: access.RequestWaiting, Plan: plan, WaitSeconds: 24 * 60 * 60}
+		if b.loseCommit {
+			b.loseCommit, b.holder, b.open, b.proved = false, nil, false, false
+			return deviceapi.CommitReply{}, catalog.New("unreachable", l.at)
+		}
+		return deviceapi.CommitReply{Request: "r1", WaitSeconds: 24 * 60 * 60}, nil
+	}
 	b.transaction, b.busy = "t1", 3
 	s := receipt.Statement{
 		Device: receipt.Device{Name: "cellar"}, Transaction: "t1", Mode: string(plan.Mode), Scope: string(plan.Scope), Administrator: plan.Administrator,
@@ -299,6 +311,42 @@ func (l *link) Leave(context.Context) error {
 	defer unlock()
 	l.b.open, l.b.proved, l.b.hard, l.b.holder, l.b.busy = false, false, false, nil, 0
 	return nil
+}
+
+func (l *link) Request(_ context.Context, owner ed25519.PrivateKey, id string) (deviceapi.RequestReply, error) {
+	unlock, err := l.reach()
+	if err != nil {
+		return deviceapi.RequestReply{}, err
+	}
+	defer unlock()
+	w := l.b.waiting
+	if w == nil || !l.b.owner.Equal(owner.Public()) || id != "" && id != w.Request {
+		return deviceapi.RequestReply{}, catalog.New("request_unknown")
+	}
+	return *w, nil
+}
+
+func (l *link) Resume(_ context.Context, _ ed25519.PrivateKey, q deviceapi.ResumeCall) (deviceapi.ResumeReply, error) {
+	unlock, err := l.reach()
+	if err != nil {
+		return deviceapi.ResumeReply{}, err
+	}
+	defer unlock()
+	b := l.b
+	if b.waiting == nil || b.waiting.State != access.RequestRipe {
+		return deviceapi.ResumeReply{}, catalog.New("wait_not_over", "1h")
+	}
+	p := b.waiting.Plan
+	b.waiting.State, b.transaction, b.password[p.Administrator] = access.RequestDone, "t1", q.NewPassword.Reveal()
+	b.receipt, err = receipt.Sign(b.key, receipt.Statement{
+		Device: receipt.Device{Name: "cellar"}, Transaction: "t1", Mode: string(p.Mode), Scope: string(p.Scope), Administrator: p.Administrator,
+		PlanHash: p.Hash(), Result: receipt.Committed,
+	})
+	if b.loseCommit {
+		b.loseCommit = false
+		return deviceapi.ResumeReply{}, catalog.New("unreachable", l.at)
+	}
+	return deviceapi.ResumeReply{Transaction: "t1", Plan: p, Hash: p.Hash()}, err
 }
 
 func (l *link) Receipt(_ context.Context, owner ed25519.PrivateKey, transaction string) ([]byte, error) {

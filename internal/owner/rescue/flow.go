@@ -42,6 +42,7 @@ type run struct {
 	password access.Secret
 	// recoveryCode is the second proof, where one is demanded; never kept.
 	recoveryCode access.Secret
+	asked        bool // the plan was handed over in this very run
 }
 
 // Start begins a rescue and goes through all its steps. The Result says what
@@ -55,7 +56,7 @@ func Start(ctx context.Context, cfg Config, req Request) (Result, error) {
 	}
 	r.state = State{
 		Version: stateVersion, ID: id, Step: Find, Started: cfg.Clock.Now().UTC(), Target: req.Target,
-		Mode: req.Mode, Scope: req.Scope, Administrator: req.Administrator, Timeline: []Entry{}, NotDone: []string{}, MACs: []string{},
+		Mode: req.Mode, Scope: req.Scope, Administrator: req.Administrator, SecondFactor: req.SecondFactor, Timeline: []Entry{}, NotDone: []string{}, MACs: []string{},
 	}
 	return r.goThrough(ctx)
 }
@@ -206,11 +207,14 @@ func (r *run) stopped(ctx context.Context, err error) error {
 	}
 	if interrupted {
 		p := catalog.New("interrupted")
-		p.WhatToDo = "Go on with: " + cmp.Or(r.cfg.Again, "paperclip rescue --resume") + " " + r.state.ID
+		p.WhatToDo = "Go on with: " + r.again() + " " + r.state.ID
 		return p.Because(err)
 	}
 	return err
 }
+
+// again is the command that resumes, before the id.
+func (r *run) again() string { return cmp.Or(r.cfg.Again, "paperclip rescue --resume") }
 
 // inPart makes an error after the reset was carried out one that says so.
 func (r *run) inPart(ctx context.Context, err error) error {

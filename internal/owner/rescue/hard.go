@@ -41,6 +41,9 @@ func (r *run) demand() access.Demand {
 	if r.state.hard() {
 		return r.options.HardDemand
 	}
+	if r.state.SecondFactor {
+		return r.options.SecondFactor
+	}
 	return r.options.Demands[r.state.Scope]
 }
 

@@ -63,6 +63,11 @@ type Device interface {
 	// Receipt fetches the receipt of a transaction with this computer's owner
 	// key; without a name, of the one with which that key was enrolled.
 	Receipt(ctx context.Context, owner ed25519.PrivateKey, transaction string) ([]byte, error)
+	// Request says where a request that waits stands, for the key of the computer
+	// that left it; without an id, the last one of that key.
+	Request(ctx context.Context, owner ed25519.PrivateKey, id string) (deviceapi.RequestReply, error)
+	// Resume carries it out after the wait.
+	Resume(ctx context.Context, owner ed25519.PrivateKey, q deviceapi.ResumeCall) (deviceapi.ResumeReply, error)
 	// SignIn tries a name and password once. Without a proved key it sends
 	// nothing and is the problem identity_unknown.
 	SignIn(ctx context.Context, user string, password access.Secret) error
@@ -97,6 +102,7 @@ type Request struct {
 	Mode          reset.Mode  // empty: soft
 	Scope         reset.Scope // empty: asked, with credentials as the default
 	Administrator string      // empty: asked
+	SecondFactor  bool        // take that administrator's second factor away too (E13)
 	// AcceptKey is the key id of a device that goes by a known name with a new
 	// key, and that a person has compared: it takes the old one's place.
 	AcceptKey string

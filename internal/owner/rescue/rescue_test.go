@@ -48,7 +48,7 @@ func TestRescue(t *testing.T) {
 				t.Errorf("%s: %s is not verified", scope, e.Step)
 			}
 		}
-		want := slices.DeleteFunc(Steps(), func(n Name) bool { return n == SetUp })
+		want := slices.DeleteFunc(Steps(), func(n Name) bool { return n == SetUp || n == Waiting || n == Redeem })
 		if scope == reset.Network {
 			want = slices.DeleteFunc(want, func(n Name) bool { return n == Password })
 		}
@@ -276,7 +276,7 @@ func TestOnlyTheTargetThatIsMeant(t *testing.T) {
 func TestInterruptedAnywhereAndResumed(t *testing.T) {
 	for _, kind := range []EventKind{StepStarted, StepDone} {
 		for _, n := range Steps() {
-			if n == Witnessed {
+			if n == Witnessed || n == Waiting || n == Redeem {
 				continue // there is none here
 			}
 			req := Request{Mode: modeOf(n)}
@@ -326,7 +326,7 @@ func modeOf(n Name) reset.Mode {
 // claim that nobody can use any more.
 func TestKilledAnywhereAndResumed(t *testing.T) {
 	for _, n := range Steps() {
-		if n == Witnessed || n == Find || n == Identify {
+		if n == Witnessed || n == Waiting || n == Redeem || n == Find || n == Identify {
 			continue
 		}
 		req := Request{Mode: modeOf(n)}

@@ -23,7 +23,8 @@ type Result struct {
 	OldPasswordRefused *bool       `json:"old_password_refused"`
 	Data               *Data       `json:"data"`
 	Restored           []string    `json:"restored"`
-	Receipt            string      `json:"receipt"` // where it is kept
+	Receipt            string      `json:"receipt"`           // where it is kept
+	Request            string      `json:"request,omitempty"` // what waits on the NAS (D11)
 	NotDone            []string    `json:"not_done"`
 
 	Problem *catalog.Problem `json:"problem,omitempty"`
@@ -35,6 +36,7 @@ func (st State) result(receiptPath string) Result {
 		ID: st.ID, Device: st.Device, Cause: causeOf(st.Mode, st.Scope), Way: st.Way, Plan: st.Plan, Timeline: st.Timeline,
 		AddressBefore: st.AddressBefore, AddressAfter: st.AddressAfter, Administrator: st.Administrator, SignedIn: st.SignedIn,
 		OldPasswordRefused: st.Evidence.OldPasswordRefused, Data: st.Evidence.Data, Restored: []string{}, NotDone: st.NotDone,
+		Request: st.Request,
 	}
 	if r.NotDone == nil {
 		r.NotDone = []string{}
@@ -62,6 +64,7 @@ func (st State) judge() error {
 	}
 	if st.setsPassword() { // the new password opening the NAS shows both
 		delete(last, Commit)
+		delete(last, Redeem)
 		delete(last, Follow)
 	}
 	for _, n := range Steps() {

@@ -46,7 +46,8 @@ type State struct {
 	Mode          reset.Mode    `json:"mode"`
 	Scope         reset.Scope   `json:"scope"` // of a soft reset
 	Administrator string        `json:"administrator"`
-	Wizard        *reset.Wizard `json:"wizard,omitempty"` // the answers for a hard reset
+	SecondFactor  bool          `json:"second_factor,omitempty"` // is taken away too (E13)
+	Wizard        *reset.Wizard `json:"wizard,omitempty"`        // the answers for a hard reset
 	Plan          *reset.Plan   `json:"plan"`
 	PlanHash      string        `json:"plan_hash"`
 
@@ -55,8 +56,13 @@ type State struct {
 	// is done.
 	Handed      bool   `json:"handed"`
 	Transaction string `json:"transaction"`
-	Committed   bool   `json:"committed"`
-	HasReceipt  bool   `json:"has_receipt"`
+	// Waits is set where the NAS's owner asks for a wait: Request is then what
+	// waits on the NAS, and Redeemed that it was carried out.
+	Waits      bool   `json:"waits,omitempty"`
+	Request    string `json:"request,omitempty"`
+	Redeemed   bool   `json:"redeemed,omitempty"`
+	Committed  bool   `json:"committed"`
+	HasReceipt bool   `json:"has_receipt"`
 
 	SignedIn bool     `json:"signed_in"`
 	Evidence Evidence `json:"evidence"`

@@ -25,6 +25,8 @@ const (
 	ShowPlan  Name = "plan"
 	Password  Name = "password"
 	Commit    Name = "commit"
+	Waiting   Name = "wait"
+	Redeem    Name = "redeem"
 	Follow    Name = "progress"
 	SignIn    Name = "sign_in"
 	Witnessed Name = "witness"
@@ -87,16 +89,21 @@ func table() []step {
 			on: with(map[catalog.ID]Name{"unknown_administrator": Choose, "hard_press_needed": PressIt}),
 		},
 		{
-			name: Password, text: "Choosing the new password", skip: noPassword, before: needAccepted, do: doPassword, verify: verifyPassword, next: Commit, resume: PressIt,
+			name: Password, text: "Choosing the new password", skip: noPasswordYet, before: needAccepted, do: doPassword, verify: verifyPassword, next: Commit, resume: PressIt,
 			on: with(map[catalog.ID]Name{}),
 		},
 		{
-			name: Commit, text: "Handing it over: from here on it goes to its end by itself", before: needPassword, do: doCommit, verify: verifyCommit, next: Follow, resume: Follow,
+			name: Commit, text: "Handing it over: from here on it goes to its end by itself", before: needPassword, do: doCommit, verify: verifyCommit, next: Waiting, resume: Waiting,
 			on: with(map[catalog.ID]Name{
 				"plan_changed": ShowPlan, "unknown_administrator": Choose,
 				"password_short": Password, "password_long": Password, "password_unusable": Password, "password_guessed": Password,
 			}),
 		},
+		{
+			name: Waiting, text: "Asking the NAS whether the wait that its owner chose is over", skip: notWaiting, before: needCommit, do: doWait, verify: verifyWait, next: Redeem, resume: Waiting,
+			on: map[catalog.ID]Name{"request_unknown": PressIt, "owner_unknown": PressIt},
+		},
+		{name: Redeem, text: "Handing over what has waited: from here on it goes to its end by itself", skip: redeemed, before: needCommit, do: doRedeem, verify: verifyRedeem, next: Follow, resume: Waiting},
 		{name: Follow, text: "The NAS changes its settings", before: needCommit, do: doFollow, verify: verifyFollow, next: SignIn, resume: Follow},
 		{
 			name: SignIn, text: "Signing in anew", before: needCommit, do: doSignIn, verify: verifySignIn, next: Witnessed, resume: SignIn,

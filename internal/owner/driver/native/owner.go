@@ -152,3 +152,24 @@ func (d *Device) Receipt(ctx context.Context, key ed25519.PrivateKey, transactio
 	err = o.Call(ctx, deviceapi.OwnerReceipt, deviceapi.ReceiptCall{Transaction: transaction}, &r)
 	return r.Receipt, err
 }
+
+// Request says where a request that waits stands, for the key that left it.
+func (d *Device) Request(ctx context.Context, key ed25519.PrivateKey, id string) (r deviceapi.RequestReply, err error) {
+	o, err := d.Owner(ctx, Proof{Key: key})
+	if err != nil {
+		return r, err
+	}
+	err = o.Call(ctx, deviceapi.OwnerRequest, deviceapi.RequestCall{Request: id}, &r)
+	return r, err
+}
+
+// Resume carries out a request whose wait is over. After the problem unreachable
+// Request says whether it was.
+func (d *Device) Resume(ctx context.Context, key ed25519.PrivateKey, q deviceapi.ResumeCall) (r deviceapi.ResumeReply, err error) {
+	o, err := d.Owner(ctx, Proof{Key: key})
+	if err != nil {
+		return r, err
+	}
+	err = o.Call(ctx, deviceapi.OwnerResume, q, &r)
+	return r, err
+}
