@@ -39,7 +39,13 @@ func (a *app) elsewhere(l *lan, o rescueOptions, p rescue.Person) func(context.C
 			}
 		}
 		req := guided.Request{Target: label(n), Administrator: o.administrator, Way: waysin.ID(o.way), Password: true}
-		return guided.Start(ctx, cfg, req)
+		res, err := guided.Start(ctx, cfg, req)
+		if l.rack != nil {
+			if virtual, ok := l.rack.Named(n.Name); ok && virtual.Box() != nil {
+				res.Invented = virtual.Box().Invented()
+			}
+		}
+		return res, err
 	}
 }
 

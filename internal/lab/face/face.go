@@ -110,7 +110,7 @@ type Box struct {
 	sessions map[string]Session
 	failures map[netip.Addr][]time.Duration
 	found    found
-	beeping  bool // asked for, to be found by
+	made     map[string]bool // what was made up, by its id
 	reason   string
 
 	// Below: Run's goroutine only.
@@ -132,7 +132,7 @@ func New(cfg Config, v Vendor) (*Box, error) {
 	}
 	b := &Box{
 		cfg: cfg, vendor: v, rules: DefaultRules(), memory: m,
-		calls: make(chan func()), ready: make(chan struct{}), entered: make(chan struct{}),
+		calls: make(chan func()), ready: make(chan struct{}), entered: make(chan struct{}), made: map[string]bool{"lab_ports": true},
 		sessions: map[string]Session{}, failures: map[netip.Addr][]time.Duration{},
 	}
 	return b, b.prepare()

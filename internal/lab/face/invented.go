@@ -1,5 +1,11 @@
 package face
 
+import (
+	"maps"
+	"net/http"
+	"slices"
+)
+
 // Invention is something that the lab does because it has to do something, and
 // of which no source says what a real device does.
 type Invention struct {
@@ -24,3 +30,23 @@ func Inventions() []Invention {
 
 // Header marks an answer that is made up; its value is the invention's id.
 const Header = "X-Lab-Invented"
+
+// Mark marks an answer as made up, and notes that it was given.
+func (b *Box) Mark(rw http.ResponseWriter, id string) {
+	rw.Header().Set(Header, id)
+	b.Made(id)
+}
+
+// Made notes that something made up was done.
+func (b *Box) Made(id string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.made[id] = true
+}
+
+// Invented are the ids of what was made up since the lab's start, sorted.
+func (b *Box) Invented() []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.Sorted(maps.Keys(b.made))
+}

@@ -27,6 +27,10 @@ type Result struct {
 	Request            string      `json:"request,omitempty"` // what waits on the NAS (D11)
 	NotDone            []string    `json:"not_done"`
 
+	// Invented are the ids of what the lab made up on the way, where no source
+	// says what a real device does; absent on a real NAS.
+	Invented []string `json:"invented,omitempty"`
+
 	Problem *catalog.Problem `json:"problem,omitempty"`
 }
 

@@ -145,7 +145,7 @@ func (w *web) call(rw http.ResponseWriter, r *http.Request, values map[string]st
 		return nil, code
 	}
 	if made := inventions()[name]; made != "" {
-		rw.Header().Set(face.Header, made)
+		w.box.Mark(rw, made)
 	}
 	data, code := m(c)
 	if id, ok := data.(signedIn); ok && code == 0 { // format=cookie, and with format=sid too (§4.1)

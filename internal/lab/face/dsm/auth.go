@@ -44,7 +44,8 @@ func (w *web) login(c *call) (any, failure) {
 	name := c.str("account")
 	password := access.NewSecret(c.str("passwd"))
 	if w.box.Memory().ResetPage && name == builtIn && password.Empty() {
-		return nil, errMustChange // invented: dsm_blank_over_api
+		w.box.Made("dsm_blank_over_api")
+		return nil, errMustChange
 	}
 	attempt := face.SignIn{From: c.from(), User: name, Password: password, Code: strings.TrimSpace(c.str("otp_code"))}
 	attempt.Trusted = w.box.Trusts(c.str("device_id"), name)

@@ -49,6 +49,7 @@ const window = 10 * time.Second
 
 // Act implements face.Vendor.
 func (DSM) Act(b *face.Box, m button.Mode) (face.Next, error) {
+	b.Made("dsm_restart")
 	if m == button.ModeSoft {
 		return face.Next{Wait: window + time.Second, Restart: true}, modeOne(b)
 	}

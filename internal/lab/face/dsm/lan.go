@@ -158,7 +158,7 @@ func (w *web) getState(rw http.ResponseWriter, _ *http.Request) {
 // install puts the system on again; the volumes stay, every setting is new
 // (§3.3, §5.1).
 func (w *web) install(rw http.ResponseWriter, r *http.Request) {
-	rw.Header().Set(face.Header, "dsm_installer")
+	w.box.Mark(rw, "dsm_installer")
 	if p, _ := w.box.Phase(); p != face.Lost {
 		reply(rw, nil, 101)
 		return

@@ -53,7 +53,7 @@ func (w *web) front(rw http.ResponseWriter, _ *http.Request) {
 		page(rw, w.box.Identity().Name+" - Synology DiskStation", "<p>Sign in to DSM.</p>")
 		return
 	}
-	rw.Header().Set(face.Header, "dsm_reset_page")
+	w.box.Mark(rw, "dsm_reset_page")
 	var options strings.Builder
 	for _, name := range administrators(w.box.Settings()) {
 		fmt.Fprintf(&options, "<option>%s</option>", html.EscapeString(name))
@@ -65,7 +65,7 @@ func (w *web) front(rw http.ResponseWriter, _ *http.Request) {
 
 // resetPage takes the form: once, while it waits.
 func (w *web) resetPage(rw http.ResponseWriter, r *http.Request) {
-	rw.Header().Set(face.Header, "dsm_reset_page")
+	w.box.Mark(rw, "dsm_reset_page")
 	name, password := r.PostFormValue("account"), access.NewSecret(r.PostFormValue("password"))
 	if !w.box.Memory().ResetPage || !slices.Contains(administrators(w.box.Settings()), name) || len(password.Reveal()) < minPassword {
 		http.Error(rw, "refused", http.StatusForbidden)

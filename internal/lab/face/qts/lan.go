@@ -40,6 +40,9 @@ func (w *web) qfinder(question []byte, from netip.Addr) []byte {
 	if err != nil || !q.IsQuery(id.MACs[0]) {
 		return nil
 	}
+	if atLeast(f.Version, 5) {
+		w.box.Made("qts_5_qfinder")
+	}
 	r := qfinder.Reply{
 		Kind: q.Kind, Address: id.MACs[0], Name: id.Name, Model: id.Model, InternalModel: "TS-X53D", Workgroup: "NAS", Build: f.Build,
 		MACs: id.MACs, Client: from,

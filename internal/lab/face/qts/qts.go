@@ -76,6 +76,7 @@ func (QTS) Act(b *face.Box, m button.Mode) (face.Next, error) {
 		return face.Next{}, err
 	}
 	advanced := m == button.ModeAdvanced
+	b.Made("qts_restart")
 	err = b.Store().Edit("face.qnap_reset", func(s *memory.State) error {
 		for _, e := range []nas.Effect{nas.E4, nas.E5, nas.E8} { // DHCP, no jumbo frames, every connection allowed
 			s.Settings = reset.Apply(e, s.Settings, builtIn)
