@@ -121,6 +121,9 @@ func (h *Household) prefers() []ways.ID {
 	if sc.Has(face.HasPhone) {
 		out = append(out, ways.BrowserChange)
 	}
+	if sc.Has(face.Redirect) {
+		out = append(out, ways.Reset1)
+	}
 	if sc.Has(face.Blocked) {
 		out = append(out, ways.AnotherAddress)
 	}

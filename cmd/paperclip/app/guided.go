@@ -32,7 +32,7 @@ func (a *app) elsewhere(l *lan, o rescueOptions, p rescue.Person) func(context.C
 		}
 		if l.rack != nil {
 			cfg.Witness, cfg.Poll = witness{l.rack}, 100*time.Millisecond
-			cfg.Settle, cfg.Stable = 2*time.Minute/l.speed, 15*time.Second/l.speed
+			cfg.Settle, cfg.Stable, cfg.Patience = 2*time.Minute/l.speed, 15*time.Second/l.speed, 20*time.Minute/l.speed
 			cfg.Wait = min(cfg.Wait, labWait)
 			if box, ok := l.rack.Named(n.Name); ok && o.yes {
 				cfg.Person = box.People(p)

@@ -5,6 +5,7 @@ func vendorProblems() []Problem {
 	return []Problem{
 		{ID: "certificate_changed", Exit: Refused, Text: "The NAS shows another certificate than before: %s.", Meaning: "Somebody may be pretending to be your NAS; or its system was installed anew. Nothing secret was sent.", WhatToDo: "Make sure of the box: let it beep, or compare the fingerprint on its own page (Control Panel, Security, Certificate)."},
 		{ID: "plain_http", Exit: Refused, Text: "The NAS at %s answers without encryption only.", Meaning: "A password sent there can be read by anyone on the network. Nothing was sent.", WhatToDo: "Use a cable between this computer and the NAS, or agree to it with --plain-http."},
+		{ID: "redirect_broken", Exit: Refused, Text: "The NAS at %s sends every request on to HTTPS, and there nothing answers.", Meaning: "Nothing secret was sent.", WhatToDo: "Open it with https and the port that it announces; where that fails, its ports have to be reset."},
 		{ID: "unexpected_page", Exit: Failed, Text: "The NAS answered with something else than its API: HTTP status %s.", Meaning: "Nothing was changed by this.", WhatToDo: "Open its address in a browser and look what it shows."},
 		{ID: "vendor_refused", Exit: Refused, Text: "The NAS refused: %s.", Meaning: "These are its own words. Nothing was tried a second time."},
 		{ID: "vendor_unread", Exit: InPart, Text: "The NAS took it and does not show it: %s.", Meaning: "It may or may not be so.", WhatToDo: "Look at that page in the browser."},

@@ -1,6 +1,8 @@
 package ways
 
 import (
+	"slices"
+
 	"github.com/paperclip-nas/paperclip/internal/domain/catalog"
 	"github.com/paperclip-nas/paperclip/internal/domain/triage"
 )
@@ -130,12 +132,12 @@ func rows() []row {
 				Facts: ids("synology.button.mode1", "synology.mode1.password", "synology.mode1.password.page", "synology.mode1.admin", "synology.mode1.users", "synology.mode1.data", "synology.mode1.network", "synology.mode1.ports",
 					"synology.mode1.autoblock", "synology.mode1.firewall", "synology.mode1.clusters", "synology.mode1.encrypted", "synology.mode1.otp_admin", "synology.mode1.otp_other", "synology.keep_password"),
 			},
-			vendor: triage.Synology, causes: with(triage.NetworkFailed, triage.PortMoved, triage.NotReachable),
+			vendor: triage.Synology, causes: with(triage.NetworkFailed, triage.PortMoved, triage.NotReachable, triage.RedirectBroken),
 			useless: func(s Situation) string {
 				switch {
 				case s.Model.Expansion:
 					return "an expansion unit has no system of its own: use the NAS that it is cabled to"
-				case s.Cause == triage.BlankKeepPassword, s.Known.KeepPassword != nil && *s.Known.KeepPassword && s.Cause != triage.NetworkFailed && s.Cause != triage.PortMoved && s.Cause != triage.NotReachable:
+				case s.Cause == triage.BlankKeepPassword, s.Known.KeepPassword != nil && *s.Known.KeepPassword && !slices.Contains([]triage.CauseID{triage.NetworkFailed, triage.PortMoved, triage.NotReachable, triage.RedirectBroken}, s.Cause):
 					return "the owner chose that it keeps the password: it would reset the network only"
 				}
 				return ""
@@ -152,7 +154,7 @@ func rows() []row {
 				Facts: ids("qnap.button.basic", "qnap.button.advanced", "qnap.basic.password", "qnap.basic.admin", "qnap.basic.admin.older", "qnap.basic.network", "qnap.basic.port", "qnap.basic.security", "qnap.basic.users",
 					"qnap.basic.otp", "qnap.basic.otp_other", "qnap.basic.encrypted", "qnap.default.cloudkey", "qnap.default.mac", "qnap.default.admin", "qnap.wrong.ten_seconds"),
 			},
-			vendor: triage.QNAP, causes: with(triage.NetworkFailed, triage.PortMoved, triage.NotReachable),
+			vendor: triage.QNAP, causes: with(triage.NetworkFailed, triage.PortMoved, triage.NotReachable, triage.RedirectBroken),
 		},
 		{
 			Way: Way{

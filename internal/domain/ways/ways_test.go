@@ -82,7 +82,7 @@ func TestLeastFirst(t *testing.T) {
 // Nobody is sent to the button for what is no lost password (R10), nor with a
 // NAS that is not ready or whose drives are gone.
 func TestNoButtonWhereItDoesNotHelp(t *testing.T) {
-	for _, c := range []triage.CauseID{triage.AddressBlocked, triage.AccountLocked, triage.OldPasswordApp, triage.NotReady, triage.DrivesMissing, triage.ConfigurationLost, triage.CodeMissing, triage.RedirectBroken, triage.PasswordExpired} {
+	for _, c := range []triage.CauseID{triage.AddressBlocked, triage.AccountLocked, triage.OldPasswordApp, triage.NotReady, triage.DrivesMissing, triage.ConfigurationLost, triage.CodeMissing, triage.PasswordExpired} {
 		for _, name := range []string{"DS920+", "TS-453D"} {
 			if all := order(ways.For(situation(name, "", c))); slices.Contains(all, ways.Reset1) || slices.Contains(all, ways.Reset2) {
 				t.Errorf("%s, %s: %v", name, c, all)

@@ -64,10 +64,14 @@ func doMeet(ctx context.Context, r *run) (bool, error) {
 		if err != nil {
 			return false, err
 		}
+	case errors.Is(err, catalog.New("redirect_broken")):
+		r.evidence.Door = triage.Redirect
+		r.tell(meet, catalog.AsProblem(err).Text)
+		return false, r.witness(ctx)
 	case errors.Is(err, catalog.New("plain_http")):
 		return false, err
 	case errors.Is(err, catalog.New("unreachable")):
-		r.evidence.Door = r.door()
+		r.evidence.Door = triage.Refused
 		r.tell(meet, catalog.AsProblem(err).Text)
 		return false, r.witness(ctx)
 	case err != nil:
@@ -78,15 +82,6 @@ func doMeet(ctx context.Context, r *run) (bool, error) {
 		return false, err
 	}
 	return r.verdict != pins.Mismatch, r.witness(ctx)
-}
-
-// door is what a NAS that is found and not reached has: an HTTPS port that does
-// not answer beside an HTTP one, or nothing.
-func (r *run) door() triage.Door {
-	if r.before.HTTPPort != 0 && r.before.HTTPSPort != 0 {
-		return triage.Redirect
-	}
-	return triage.Refused
 }
 
 func (r *run) certificate() error {

@@ -86,8 +86,24 @@ func New(at Place, o Options) *Client {
 	return c
 }
 
+// redirects reports whether plain HTTP only sends on to HTTPS. It asks for the
+// front page, and sends nothing else.
+func (c *Client) redirects(ctx context.Context, at Place) bool {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+hostPort(at.Addr, at.HTTP)+"/", nil)
+	if err != nil {
+		return false
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return false
+	}
+	_ = resp.Body.Close()
+	return resp.StatusCode/100 == 3 && strings.HasPrefix(resp.Header.Get("Location"), "https://")
+}
+
 // Connect makes the first connection and sends nothing but TLS. Where there is
-// no TLS, the problem is plain_http unless plain HTTP was agreed to.
+// no TLS, the problem is plain_http unless plain HTTP was agreed to, and
+// redirect_broken where plain HTTP leads to an HTTPS that does not answer.
 func (c *Client) Connect(ctx context.Context) error {
 	at := c.Place()
 	err := error(catalog.New("unreachable", at.Addr))
@@ -109,6 +125,9 @@ func (c *Client) Connect(ctx context.Context) error {
 	}
 	c.note(conn)
 	_ = conn.Close()
+	if c.redirects(ctx, at) {
+		return catalog.New("redirect_broken", at.Addr).Because(err)
+	}
 	if !c.o.Plain {
 		return catalog.New("plain_http", at.Addr).Because(err)
 	}
