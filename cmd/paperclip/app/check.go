@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -26,7 +27,8 @@ func (a *app) check() *cobra.Command {
 is missing, and what stands open, with what to do about it. It changes nothing.
 
 It speaks with this computer's owner key, which a rescue has enrolled, or with
---as NAME and that administrator's password.`,
+--as NAME and that administrator's password. A Synology or QNAP is asked by its
+own API, as --as NAME; that password is sent once.`,
 		Args: cobra.ExactArgs(1),
 		RunE: run(func(ctx context.Context, args []string) error { return a.runCheck(ctx, lab, owner, asJSON, args[0]) }),
 	}
@@ -46,6 +48,13 @@ func (a *app) runCheck(ctx context.Context, lab labFlags, owner ownerFlags, asJS
 	}
 	defer l.close()
 	who, err := a.asOwner(ctx, l, target, owner, asJSON)
+	if other, ok := errors.AsType[foreign](err); ok {
+		report, err := a.checkVendor(ctx, l, other.nas, owner, asJSON)
+		if err != nil {
+			return err
+		}
+		return a.showReport(report, asJSON)
+	}
 	if err != nil {
 		return err
 	}
@@ -56,6 +65,10 @@ func (a *app) runCheck(ctx context.Context, lab labFlags, owner ownerFlags, asJS
 	here := a.enrolled(ctx, l, who)
 	r.Facts.Here = &here
 	report := check.Judge(who.name(), r.Facts, "the NAS's own settings, read now over its pinned connection", catalog.A)
+	return a.showReport(report, asJSON)
+}
+
+func (a *app) showReport(report check.Report, asJSON bool) error {
 	for i := range report.Checks {
 		one := &report.Checks[i]
 		one.Why, one.WhatToDo = printable.Clean(one.Why), printable.Clean(one.WhatToDo)

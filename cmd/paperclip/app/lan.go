@@ -226,7 +226,26 @@ type finder struct {
 // Find implements rescue.Finder. A typed address at which nothing answered a
 // search is believed to be a NAS's: it may be where no broadcast reaches (F5).
 func (f finder) Find(ctx context.Context, target string) ([]rescue.NAS, error) {
-	o := discover.Options{Wait: f.wait}
+	if f.lan.rack == nil {
+		return f.find(ctx, target, f.wait)
+	}
+	n, ok := f.lan.rack.Named(target)
+	if !ok || n.Box() == nil {
+		return f.find(ctx, target, f.wait)
+	}
+	target = n.Identity().MACs[0] // a vendor's NAS loses its name with its settings
+	// A virtual NAS that starts has places to ask at only from then on.
+	for begun := f.lan.app.clock.Monotonic(); ; {
+		found, err := f.find(ctx, target, labWait)
+		over := f.lan.app.clock.Monotonic()-begun > cmp.Or(f.wait, discover.DefaultWait)
+		if len(found) > 0 || ctx.Err() != nil || over || err != nil && catalog.ExitOf(err) != catalog.NotFound {
+			return found, err
+		}
+	}
+}
+
+func (f finder) find(ctx context.Context, target string, wait time.Duration) ([]rescue.NAS, error) {
+	o := discover.Options{Wait: wait}
 	addr, addrErr := netip.ParseAddr(target)
 	sources := f.lan.sources(nil, nil, nil)
 	if target != "" {

@@ -54,6 +54,15 @@ type owned struct {
 // name is what the NAS is called, fit for a terminal.
 func (o owned) name() string { return printable.Clean(o.nas.Name) }
 
+// foreign is a NAS of another maker, where one with Paperclip was needed.
+type foreign struct{ nas rescue.NAS }
+
+func (f foreign) Error() string { return f.Unwrap().Error() }
+
+func (foreign) Unwrap() error {
+	return catalog.New("not_yet", "speaking to a NAS without Paperclip as its owner")
+}
+
 // asOwner finds the NAS, makes sure that it is the one that is known, and proves
 // who asks. Nothing secret goes to a NAS whose key no claim has proved.
 func (a *app) asOwner(ctx context.Context, l *lan, target string, f ownerFlags, json bool) (owned, error) {
@@ -66,7 +75,7 @@ func (a *app) asOwner(ctx context.Context, l *lan, target string, f ownerFlags, 
 	case len(found) > 1:
 		return owned{}, catalog.New("target_ambiguous", target)
 	case !found[0].Native:
-		return owned{}, catalog.New("not_yet", "speaking to a NAS without Paperclip as its owner")
+		return owned{}, foreign{found[0]}
 	}
 	n := found[0]
 	met, err := l.meet(ctx, n.At, keys.Pin{})
