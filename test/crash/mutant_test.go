@@ -20,22 +20,20 @@ func needless() map[string]string {
 	const spare = "what is kept is for its owner to have back, and no setting of the system: the oracle does not look at it"
 	const marker = "a marker that comes back names the finished record, and goes at the next start or acceptance"
 	all := map[string]string{
-		"journal.committed.open.syncdir":      marker,
-		"journal.undone.open.syncdir":         marker,
-		"guest.undo.syncdir":                  next,
-		"journal.persisted.syncdir":           again,
-		"journal.activated.syncdir":           again,
-		"journal.verified.syncdir":            again,
-		"journal.reverted.syncdir":            again,
-		"journal.committed.syncdir":           next,
-		"journal.undone.syncdir":              next,
-		"identity.create.syncdir":             next,
-		"journal.accept.settle":               "it is needed after a kill only: package journal tests that",
-		"journal.accept.syncparent":           there,
-		"networkd.persist.syncparent":         there,
-		"codes.key.syncdir":                   "no code was given out yet that needs the key",
-		"authenticator.activate.keep.sync":    spare,
-		"authenticator.activate.keep.syncdir": spare,
+		"journal.committed.open.syncdir": marker,
+		"journal.undone.open.syncdir":    marker,
+		"guest.undo.syncdir":             next,
+		"journal.persisted.syncdir":      again,
+		"journal.activated.syncdir":      again,
+		"journal.verified.syncdir":       again,
+		"journal.reverted.syncdir":       again,
+		"journal.committed.syncdir":      next,
+		"journal.undone.syncdir":         next,
+		"identity.create.syncdir":        next,
+		"journal.accept.settle":          "it is needed after a kill only: package journal tests that",
+		"journal.accept.syncparent":      there,
+		"networkd.persist.syncparent":    there,
+		"codes.key.syncdir":              "no code was given out yet that needs the key",
 	}
 	// The masks of five units lie in one directory, one after the other.
 	for _, id := range []string{"fail2ban", "firewalld", "nftables", "keepalived", "libvirt"} {

@@ -175,7 +175,9 @@ func surveyed(ctx context.Context, adapters []setting.Adapter) (s survey, err er
 			return survey{}, preflight(a.ID(), err)
 		}
 		for _, e := range a.Effects() {
-			if old, known := s.covered[e]; !known || (!old.Present && found.Present) {
+			if old, known := s.covered[e]; known {
+				s.covered[e] = old.With(found)
+			} else {
 				s.covered[e] = found
 			}
 		}
@@ -438,7 +440,10 @@ func prepareAll(ctx context.Context, adapters []setting.Adapter, request setting
 		if err != nil {
 			return nil, preflight(a.ID(), err)
 		}
-		if !found.Present {
+		// Where a password cannot be replaced, the adapter says whether it has one of
+		// that administrator's: the old one must not quietly go on opening a door.
+		password := found.Blocked && slices.Contains(a.Effects(), nas.E1)
+		if !found.Present && !password {
 			continue
 		}
 		s, err := a.Prepare(ctx, request)

@@ -85,6 +85,25 @@ type Found struct {
 	Present bool
 	What    string // "shadow file", "systemd-networkd 252"
 	Why     string // why not, where Present is false
+	Blocked bool   // it is here, and cannot be changed: Why says why
+}
+
+// With is what two adapters found of one effect: present where one of them is,
+// and why not, for what is here and cannot be changed, beside it; where neither
+// is present, why not of both.
+func (f Found) With(o Found) Found {
+	all := Found{Present: f.Present || o.Present, Blocked: f.Blocked || o.Blocked, What: f.What}
+	if !f.Present && o.Present {
+		all.What = o.What
+	}
+	var why []string
+	for _, x := range []Found{f, o} {
+		if x.Why != "" && (x.Blocked || !all.Present) && !slices.Contains(why, x.Why) {
+			why = append(why, x.Why)
+		}
+	}
+	all.Why = strings.Join(why, "; ")
+	return all
 }
 
 // Hash names the plan that was shown, so that what is accepted is what was
@@ -115,6 +134,9 @@ func Build(r Request, s nas.Settings, covered Coverage) Plan {
 		switch {
 		case known && f.Present:
 			p.add(e, s, r)
+			if f.Why != "" { // of one part; another can be changed
+				p.NotCovered = append(p.NotCovered, fmt.Sprintf("%s (%s), in part: %s", e.Setting(), e, f.Why))
+			}
 		case known:
 			p.NotCovered = append(p.NotCovered, fmt.Sprintf("%s (%s): %s", e.Setting(), e, f.Why))
 		default:

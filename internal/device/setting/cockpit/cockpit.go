@@ -201,7 +201,7 @@ func (a *Adapter) plan() ([]blockedit.Edit, error) {
 func (a *Adapter) Detect(context.Context) (reset.Found, error) {
 	found := reset.Found{What: "Cockpit"}
 	if _, err := a.plan(); err != nil {
-		found.Why = err.Error()
+		found.Why, found.Blocked = err.Error(), !errors.Is(err, errNotInstalled) && !errors.Is(err, errMasked)
 		return found, nil
 	}
 	found.Present = true

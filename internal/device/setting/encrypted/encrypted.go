@@ -80,7 +80,7 @@ func (a *Adapter) Detect(context.Context) (reset.Found, error) {
 	}
 	for _, file := range []string{crypttab, fstab} {
 		if err := atomicfile.Check(a.system.FS, file); err != nil && found.Present {
-			found.Present, found.Why = false, err.Error()
+			found.Present, found.Blocked, found.Why = false, true, err.Error()
 		}
 	}
 	return found, nil

@@ -112,6 +112,7 @@ func (a *Adapter) Detect(context.Context) (reset.Found, error) {
 		found.Why = "there is neither an account named " + Account + " nor Samba"
 	}
 	found.Present = found.Why == ""
+	found.Blocked = !found.Present && len(what) > 0
 	return found, nil
 }
 

@@ -81,6 +81,7 @@ func (a *Adapter) Detect(ctx context.Context) (reset.Found, error) {
 	}
 	found.Why = a.obstacle(nics, config)
 	found.Present = found.Why == ""
+	found.Blocked = !found.Present && len(config.Tops(names(nics))) > 0
 	return found, nil
 }
 

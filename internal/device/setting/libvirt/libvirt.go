@@ -59,6 +59,7 @@ func (a *Adapter) Detect(ctx context.Context) (reset.Found, error) {
 	found := reset.Found{What: "libvirt, as far as other hosts manage it"}
 	if file := a.listens(); file != "" {
 		found.Why = "libvirtd is told to listen by --listen in " + file + ", and not by a socket of systemd: take that out by hand"
+		found.Blocked = true
 		return found, nil
 	}
 	for _, d := range doors() {

@@ -51,7 +51,7 @@ func (a *Adapter) Detect(ctx context.Context) (reset.Found, error) {
 		found.Why = "netplan configures no wired interface here"
 		return found, nil
 	}
-	found.Why = netstack.Refused(nics)
+	found.Why, found.Blocked = netstack.Refused(nics), true
 	if sources := a.sources(); len(sources) > 0 {
 		found.Why += " (it reads " + strings.Join(sources, ", ") + ")"
 	}

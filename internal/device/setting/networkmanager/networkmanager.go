@@ -88,7 +88,7 @@ func (a *Adapter) Detect(ctx context.Context) (reset.Found, error) {
 		return found, nil
 	}
 	if _, err := n.reset(); err != nil {
-		found.Why = err.Error()
+		found.Why, found.Blocked = err.Error(), true
 		return found, nil
 	}
 	found.Present = true

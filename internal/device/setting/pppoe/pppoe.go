@@ -97,7 +97,7 @@ func (a *Adapter) Detect(context.Context) (reset.Found, error) {
 	}
 	for _, c := range all {
 		if err := atomicfile.Check(a.fsys, path.Join(Directory, c.name)); err != nil {
-			found.Why = err.Error()
+			found.Why, found.Blocked = err.Error(), true
 			return found, nil
 		}
 	}

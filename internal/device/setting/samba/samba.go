@@ -102,9 +102,9 @@ func (a *Adapter) Effects() []nas.Effect { return []nas.Effect{nas.E1, nas.H3} }
 func (a *Adapter) Detect(ctx context.Context) (reset.Found, error) {
 	found := reset.Found{What: "Samba's account database"}
 	if err := a.probe(ctx); err != nil {
-		found.Why = err.Error()
+		found.Why, found.Blocked = err.Error(), true
 		if _, err := a.lookUp(ctx, "root"); errors.Is(err, opfs.ErrNoCommand) {
-			found.Why = "Samba is not installed"
+			found.Why, found.Blocked = "Samba is not installed", false
 		}
 		return found, nil
 	}
@@ -131,8 +131,7 @@ type change struct {
 }
 
 // Prepare hashes the new password, where the administrator has an SMB account
-// with a password.
-// Where there is one that cannot be changed, it is an error: the old password
+// with a password. Where there is one that cannot be changed, it is an error: the old password
 // would go on opening the shares.
 func (a *Adapter) Prepare(ctx context.Context, r setting.Request) ([]reset.Step, error) {
 	if r.Mode == reset.Account && r.Scope != reset.SetPassword {

@@ -77,12 +77,12 @@ func (a *Adapter) Effects() []nas.Effect { return []nas.Effect{nas.E1, nas.H3} }
 func (a *Adapter) Detect(context.Context) (reset.Found, error) {
 	found := reset.Found{What: "shadow file"}
 	if err := atomicfile.Check(a.cfg.FS, shadowFile); err != nil {
-		found.Why = "the shadow file cannot be replaced safely: " + err.Error()
+		found.Why, found.Blocked = "the shadow file cannot be replaced safely: "+err.Error(), true
 		return found, nil
 	}
 	accounts, err := a.accounts()
 	if err != nil {
-		found.Why = "the accounts cannot be read: " + err.Error()
+		found.Why, found.Blocked = "the accounts cannot be read: "+err.Error(), true
 		return found, nil
 	}
 	for _, acc := range accounts {

@@ -57,11 +57,11 @@ func (a *Adapter) Detect(ctx context.Context) (reset.Found, error) {
 		return found, nil
 	}
 	if err := atomicfile.Check(a.fsys, Configuration); err != nil {
-		found.Why = err.Error()
+		found.Why, found.Blocked = err.Error(), true
 		return found, nil
 	}
 	if _, err := a.active(ctx, ID+".detect.status"); err != nil {
-		found.Why = err.Error()
+		found.Why, found.Blocked = err.Error(), true
 		return found, nil
 	}
 	found.Present = true

@@ -43,7 +43,7 @@ func (s Switch) Detect(ctx context.Context) (reset.Found, error) {
 		return found, nil
 	}
 	if _, err := s.Off(ctx, s.Name, s.Unit); err != nil {
-		found.Why = err.Error()
+		found.Why, found.Blocked = err.Error(), true
 		return found, nil
 	}
 	found.Present = true
