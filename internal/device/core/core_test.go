@@ -96,6 +96,13 @@ func (n *fakeNotifier) Mail(_ context.Context, subject, text string) error {
 	return n.fail
 }
 
+// refuse makes every later notice fail.
+func (n *fakeNotifier) refuse(err error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.fail = err
+}
+
 func (n *fakeNotifier) read() (banner string, mails []string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()

@@ -211,7 +211,7 @@ func TestDamagedRequestsKeepCoreFromStarting(t *testing.T) {
 func TestNoticesLastAWeek(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := start(t, nil)
-		d.told.fail = os.ErrPermission
+		d.told.refuse(os.ErrPermission)
 		if p, err := d.present().reset(ofAnna(), newPassword); err != nil || p.State != "committed" {
 			t.Fatalf("%v %+v", err, p)
 		}
