@@ -45,6 +45,8 @@ func (b *Box) Found() (findhost, qfinder, mdns, ssdp netip.AddrPort) {
 const (
 	maxBody     = 1 << 20
 	headersTime = 10 * time.Second
+	// lastAnswers is how long answers under way may take when the box goes down.
+	lastAnswers = time.Second
 )
 
 // Serve answers with h by HTTP and HTTPS at the box's place until ctx ends. The
@@ -96,7 +98,13 @@ func (b *Box) redirects() bool {
 
 func (b *Box) serve(ctx context.Context, s *http.Server, l net.Listener) {
 	s.ErrorLog = log.New(io.Discard, "", 0) // a client that breaks off is none of our business
-	context.AfterFunc(ctx, func() { _ = s.Close() })
+	context.AfterFunc(ctx, func() {         // an answer under way goes out first, as one to "install" does
+		bound, end := context.WithTimeout(context.WithoutCancel(ctx), lastAnswers)
+		defer end()
+		if s.Shutdown(bound) != nil {
+			_ = s.Close()
+		}
+	})
 	b.Go(func() { _ = s.Serve(l) })
 }
 

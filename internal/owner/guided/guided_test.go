@@ -503,6 +503,8 @@ func TestNotReady(t *testing.T) {
 	looks := 0
 	w.answers[rescue.AskWay] = string(ways.Wait)
 	finder := finderFunc(func() []discover.Device {
+		w.mu.Lock()
+		defer w.mu.Unlock()
 		if looks++; looks > 3 {
 			w.found.Status, w.found.StatusText = "ready", "Ready"
 			delete(w.answers, rescue.AskWay)
