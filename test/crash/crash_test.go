@@ -20,7 +20,10 @@ import (
 	"github.com/paperclip-nas/paperclip/internal/x/opfs/crashfs"
 )
 
-var full = flag.Bool("crash.full", false, "try everything, not a sample (minutes)")
+var (
+	full   = flag.Bool("crash.full", false, "try everything, not a sample (minutes)")
+	sample = flag.Bool("crash.sample", false, "try a larger sample (a minute without the race detector)")
+)
 
 // scenarios are every scope and a hard reset, forwards and back, on both kinds
 // of NAS and disk; in the short run a few of them.
@@ -62,9 +65,12 @@ func scenarios() []scenario {
 }
 
 func TestEveryCrashPoint(t *testing.T) {
-	e := effort{first: 6, damage: 8, again: 300, second: 3}
-	if *full {
+	e := effort{first: 1, damage: 8, again: 300, second: 1}
+	switch {
+	case *full:
 		e = effort{first: 24, damage: 4, again: 120, second: 6}
+	case *sample:
+		e = effort{first: 6, damage: 8, again: 300, second: 3}
 	}
 	var mu sync.Mutex
 	var sum tally
