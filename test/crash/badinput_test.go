@@ -208,7 +208,7 @@ func TestDisksThatCannotBeWritten(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				d, f, cfg := broken(t, nil)
 				old := looks(d)
-				if err, _ := attempt(t, cfg, f, nil); err != nil {
+				if _, err := attempt(t, cfg, f, nil); err != nil {
 					t.Fatal(err)
 				}
 				ops, renewed := len(f.seen), looks(d)
@@ -219,7 +219,7 @@ func TestDisksThatCannotBeWritten(t *testing.T) {
 				olds, news := 0, 0
 				for from := 1; from <= ops; from += step {
 					d, f, cfg := broken(t, nil)
-					err, problem := attempt(t, cfg, f, func(n int, op, _ string) error {
+					problem, err := attempt(t, cfg, f, func(n int, op, _ string) error {
 						if n >= from && fault.hits(op) {
 							return fault.errno
 						}
@@ -274,8 +274,8 @@ func settled(look string) string {
 }
 
 // attempt starts core and does one claim of everything, in which faults begin
-// once core has started. It returns what the claim ended with.
-func attempt(t *testing.T, cfg core.Config, f *faults, fail func(int, string, string) error) (err error, problem *catalog.Problem) {
+// once core has started. It returns what the reset ended with, and how the claim went.
+func attempt(t *testing.T, cfg core.Config, f *faults, fail func(int, string, string) error) (problem *catalog.Problem, err error) {
 	t.Helper()
 	dev, err := power(t.Context(), cfg)
 	if err != nil {
@@ -293,7 +293,7 @@ func attempt(t *testing.T, cfg core.Config, f *faults, fail func(int, string, st
 			problem = x.problem
 		}
 	})
-	return err, problem
+	return problem, err
 }
 
 // A program that is not installed, each in turn.
@@ -302,7 +302,7 @@ func TestMissingTools(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			d, f, cfg := broken(t, nil, tool)
 			old := looks(d)
-			err, problem := attempt(t, cfg, f, nil)
+			problem, err := attempt(t, cfg, f, nil)
 			if !isClear(err) {
 				t.Errorf("without %s: %v", tool, err)
 			}
@@ -324,7 +324,7 @@ func TestBindMountedShadow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d, f, cfg := broken(t, nil)
 		old := looks(d)
-		err, problem := attempt(t, cfg, f, func(_ int, _, path string) error {
+		problem, err := attempt(t, cfg, f, func(_ int, _, path string) error {
 			if path == "/etc/shadow" {
 				return syscall.EBUSY
 			}
@@ -347,7 +347,7 @@ func TestAdministratorWithoutSamba(t *testing.T) {
 			_, files[passdb], _ = strings.Cut(files[passdb], "\n")
 		})
 		before, _ := d.ReadFile(passdb)
-		if err, problem := attempt(t, cfg, f, nil); err != nil || problem != nil {
+		if problem, err := attempt(t, cfg, f, nil); err != nil || problem != nil {
 			t.Fatal(err, problem)
 		}
 		after, _ := d.ReadFile(passdb)
@@ -364,7 +364,7 @@ func TestTwoJournals(t *testing.T) {
 		var cfgs []core.Config
 		for range 2 {
 			d, f, cfg := broken(t, nil)
-			if err, problem := attempt(t, cfg, f, nil); err != nil || problem != nil {
+			if problem, err := attempt(t, cfg, f, nil); err != nil || problem != nil {
 				t.Fatal(err, problem)
 			}
 			disks, cfgs = append(disks, d), append(cfgs, cfg)

@@ -17,7 +17,6 @@ func needless() map[string]string {
 		next  = "the next fsync makes the same directory durable, in this order of work"
 		there = "the directory was made durable before, by somebody else; nobody relies on that"
 	)
-	const spare = "what is kept is for its owner to have back, and no setting of the system: the oracle does not look at it"
 	const marker = "a marker that comes back names the finished record, and goes at the next start or acceptance"
 	all := map[string]string{
 		"journal.committed.open.syncdir": marker,

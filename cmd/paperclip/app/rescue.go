@@ -111,7 +111,11 @@ func (a *app) runRescue(ctx context.Context, o rescueOptions, args []string) err
 	}
 	told := a.report(o, res, err)
 	if exit := catalog.ExitOf(err); res.SignedIn && (exit == catalog.Done || exit == catalog.InPart) {
-		if err := a.offerRecoveryKey(ctx, l, o, res.Device); err != nil && told == nil {
+		switch err := a.offerRecoveryKey(ctx, l, o, res.Device); {
+		case err == nil:
+		case o.recoveryKeyOut == "": // nobody asked for one: the rescue is done all the same
+			fmt.Fprintf(a.env.Stderr, "A recovery key could not be made now: %s `paperclip snapshot` makes one later.\n", catalog.AsProblem(err).Text)
+		case told == nil:
 			return a.told(err) // the document is printed already
 		}
 	}

@@ -132,11 +132,8 @@ func (b *Box) address() netip.Addr {
 	if b.memory.Lost { // an installer asks for an address
 		return b.leased()
 	}
-	for _, in := range b.cfg.Store.Running().Settings.Interfaces {
-		if in.Method == nas.Static {
-			return p.Static
-		}
-		break
+	if all := b.cfg.Store.Running().Settings.Interfaces; len(all) > 0 && all[0].Method == nas.Static {
+		return p.Static
 	}
 	return b.leased()
 }

@@ -123,7 +123,6 @@ type run struct {
 	way      ways.Way
 	presses  int
 	jump     rescue.Name // where a step leads instead of its row's next
-	changed  bool        // the press was seen to work
 
 	administrator string
 	password      access.Secret
