@@ -11,7 +11,7 @@ RELEASE := -buildvcs=auto -trimpath -ldflags='-s -w'
 DAEMON  := $(RELEASE) -tags nethttpomithttp2
 TOOL    := $(GO) tool -modfile=tools/go.mod
 
-.PHONY: help build test race lint fuzz kill crash bench-reset bench-idle bench-button soak-button test-vm test-vm-dressed soak-power bench-recovery-vm test-nspawn mutate test-net bench-find test-thirdparty test-lab demo dist clean
+.PHONY: help build test race lint fuzz kill crash bench-reset bench-idle bench-button soak-button test-vm test-vm-all soak-power bench-recovery-vm test-nspawn mutate test-net bench-find test-thirdparty test-lab demo dist clean
 
 help:            ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -55,8 +55,8 @@ test-vm:         ## a recovery on a real kernel in QEMU: as root on Debian, unde
 	@.ci/need $$(cat test/vm/packages)
 	PAPERCLIP_VM=1 $(GO) test ./test/vm -count=1 -timeout 50m -v
 
-test-vm-dressed: ## test-vm, and each scope on a NAS with everything on: E1 to E13 and interruptions (by hand)
-	PAPERCLIP_VM_DRESSED=1 $(MAKE) test-vm
+test-vm-all:     ## test-vm, safe mode, the data guard, each scope with everything on, E1 to E13 (by hand)
+	PAPERCLIP_VM_ALL=1 $(MAKE) test-vm
 
 soak-power:      ## N power cuts at random moments of a reset under load on RAID1 (make soak-power N=200)
 	@.ci/need $$(cat test/vm/packages)
