@@ -26,6 +26,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/paperclip-nas/paperclip/internal/device/setting"
 	"github.com/paperclip-nas/paperclip/internal/device/setting/blockedit"
@@ -182,6 +183,14 @@ func (a *Adapter) take(file string) (key, error) {
 }
 
 func (a *Adapter) step(st state, c change) ([]reset.Step, error) {
+	for _, e := range c.Edits { // a step is JSON, which holds no other bytes
+		if !utf8.ValidString(e.Old) {
+			return nil, fmt.Errorf("a line of %s is not UTF-8 and could not be put back as it is", e.Path)
+		}
+	}
+	if i := slices.IndexFunc(c.Close, func(name string) bool { return !utf8.ValidString(name) }); i >= 0 {
+		return nil, fmt.Errorf("the name of the unit %q is not UTF-8", c.Close[i])
+	}
 	if len(c.Edits)+len(c.Keys)+len(c.Close)+len(c.Open) == 0 {
 		return nil, nil
 	}
