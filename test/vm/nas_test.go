@@ -228,6 +228,8 @@ func living(path string) string {
 		"/var/log":                "logs and the journal",
 		"/var/cache/samba":        "Samba notes each sign-in",
 		"/var/lib/systemd/timers": "systemd notes when a timer ran",
+		"/tmp":                    "units have a private folder there that systemd makes and removes",
+		"/var/tmp":                "the same",
 		"/var/lib/paperclip":      "our counters, identity and receipts: no setting of the NAS",
 	} {
 		if path == place || strings.HasPrefix(path, place+"/") {
