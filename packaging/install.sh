@@ -49,6 +49,7 @@ if [ -z "$root" ]; then
 	systemctl kill --signal=HUP systemd-logind.service # reads its configuration anew
 	systemctl start paperclip-recovery.service
 	systemctl restart paperclipd-core.service paperclipd-front.service
+	echo "install.sh: 'paperclipd label --new' makes a code to write on the NAS, for whoever cannot hear its beeps"
 fi
 if [ -n "$entry" ]; then
 	[ -d "$root/etc/grub.d" ] || fail "this system does not start by GRUB; docs/safe-mode.md says what to add to another boot loader"

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/paperclip-nas/paperclip/internal/device/config"
+	"github.com/paperclip-nas/paperclip/internal/device/core"
 	"github.com/paperclip-nas/paperclip/internal/device/doctor"
 	"github.com/paperclip-nas/paperclip/internal/domain/check"
 	"github.com/paperclip-nas/paperclip/internal/protocol/corewire"
@@ -57,6 +58,10 @@ func (m *machine) patient(o *options) doctor.Machine {
 		Config:   func() (config.Config, error) { return config.Load(m.fs, o.config) },
 		Adapters: m.adapters,
 		Device:   m.device,
+		Label: func() (bool, error) {
+			_, there, err := core.HasLabel(m.fs, stateDir)
+			return there, err
+		},
 		Core: func(ctx context.Context) error {
 			var d deviceapi.Device
 			return m.read(ctx, corewire.ReadDevice, &d)

@@ -241,7 +241,38 @@ func TestCoreAndFront(t *testing.T) {
 	if code, stdout, _ := paperclipd(t, root, "doctor"); !strings.Contains(stdout, "ok     core") {
 		t.Errorf("exit %d: %s", code, stdout)
 	}
+	labelCode(t, root)
 	resetPassword(t, root)
+}
+
+// labelCode: root makes, takes over and removes the code on the label, and doctor
+// says whether there is one.
+func labelCode(t *testing.T, root string) {
+	t.Helper()
+	say := func(stdin, want string, exit catalog.Exit, args ...string) string {
+		t.Helper()
+		var out, errs bytes.Buffer
+		if code := run(t.Context(), append([]string{"--root", root}, args...), strings.NewReader(stdin), &out, &errs); code != int(exit) || !strings.Contains(out.String()+errs.String(), want) {
+			t.Errorf("%v: exit %d: %s%s", args, code, &out, &errs)
+		}
+		return out.String()
+	}
+	say("", "no code on the label", catalog.Done, "label")
+	say("", "no code on the label", catalog.Failed, "doctor")
+	first := strings.Fields(say("", "not shown again", catalog.Done, "label", "--new"))[0]
+	say("", "was made", catalog.Done, "label")
+	say("", "There is a code on the label", catalog.Failed, "doctor")
+	kept, err := os.ReadFile(filepath.Join(root, "var/lib/paperclip/label.json"))
+	if err != nil || strings.Contains(string(kept), strings.ReplaceAll(first, "-", "")) || strings.Contains(string(kept), first) {
+		t.Errorf("the code is kept as it is: %v", err)
+	}
+	say("short\n", "will not do", catalog.WrongUse, "label", "--given")
+	say("", "one line", catalog.WrongUse, "label", "--given")
+	say("", "was made", catalog.Done, "label") // a refused one changed nothing
+	say(first+"\n", "maker's", catalog.Done, "label", "--given")
+	say("", "takes one of", catalog.WrongUse, "label", "--new", "--remove")
+	say("", "no --json", catalog.WrongUse, "label", "--new", "--json")
+	say("", "\"there\": false", catalog.Done, "label", "--remove", "--json")
 }
 
 // resetPassword is A6: root sets an administrator's password by one command.

@@ -84,13 +84,19 @@ func askPassword(in io.Reader, out io.Writer, user string) (access.Secret, error
 	if f, ok := in.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
 		return askTwice(f, out, user)
 	}
+	return oneLine(in, "Give the new password as one line on standard input.")
+}
+
+// oneLine reads a secret from something that is no terminal; missing says what
+// to give where there is nothing.
+func oneLine(in io.Reader, missing string) (access.Secret, error) {
 	line, err := bufio.NewReader(io.LimitReader(in, 4096)).ReadString('\n')
 	if err != nil && !errors.Is(err, io.EOF) {
 		return access.Secret{}, err
 	}
 	line = strings.TrimRight(line, "\r\n")
 	if line == "" {
-		return access.Secret{}, catalog.New("no_terminal", "Give the new password as one line on standard input.")
+		return access.Secret{}, catalog.New("no_terminal", missing)
 	}
 	return access.NewSecret(line), nil
 }

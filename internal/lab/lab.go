@@ -85,6 +85,7 @@ type NAS struct {
 	boot   clock.Boot
 	trial  time.Duration
 	allows access.ButtonPolicy
+	label  access.Secret // the code on its label; empty: there is none
 	log    *slog.Logger
 
 	store    *store.Store
@@ -221,6 +222,9 @@ func newNAS(o Options, m model, i int) (*NAS, error) {
 	if err == nil {
 		n.allows, err = allows(n.dir)
 	}
+	if err == nil {
+		n.label, err = labelCode(n.dir)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -252,6 +256,19 @@ func newNAS(o Options, m model, i int) (*NAS, error) {
 func allows(dir string) (access.ButtonPolicy, error) {
 	c, err := config.Load(opfs.OS(nil), filepath.Join(dir, "paperclip.toml"))
 	return c.Claim.Allows.Choice(), err
+}
+
+// labelCode is what its maker printed on the label: the file "label" in the
+// NAS's folder.
+func labelCode(dir string) (access.Secret, error) {
+	raw, err := os.ReadFile(filepath.Join(dir, "label"))
+	if errors.Is(err, os.ErrNotExist) {
+		return access.Secret{}, nil
+	}
+	if err != nil {
+		return access.Secret{}, err
+	}
+	return access.ParseRecoveryCode(string(raw))
 }
 
 // loopback is 127.0.0.<host> where the system has it, so that each NAS has an

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/paperclip-nas/paperclip/internal/domain/access"
 	"github.com/paperclip-nas/paperclip/internal/domain/catalog"
 	"github.com/paperclip-nas/paperclip/internal/domain/reset"
 	"github.com/paperclip-nas/paperclip/internal/lab"
@@ -84,7 +85,8 @@ func TestRobotOpensAClaimAndHearsItsCode(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, n := range code {
+	counts, _ := code.(access.Code)
+	for _, n := range counts {
 		if n < 1 || n > 6 {
 			t.Error("a count is not 1 to 6")
 		}

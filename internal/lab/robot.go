@@ -102,7 +102,7 @@ func (r *Robot) hearBeep(ctx context.Context) error {
 }
 
 // Hear counts the beeps until it has heard a whole code.
-func (r *Robot) Hear(ctx context.Context, _ rescue.Hear) (access.Code, error) {
+func (r *Robot) Hear(ctx context.Context, _ rescue.Hear) (access.Presence, error) {
 	var l button.Listener
 	l.Hear(r.nas.panel.Now(), false)
 	for {
@@ -112,7 +112,7 @@ func (r *Robot) Hear(ctx context.Context, _ rescue.Hear) (access.Code, error) {
 			continue
 		}
 		if err != nil {
-			return access.Code{}, err
+			return nil, err
 		}
 		if code, ok := l.Hear(tone.At, tone.Hz > 0); ok {
 			return access.Code(code), nil

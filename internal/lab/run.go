@@ -48,6 +48,11 @@ func (n *NAS) startNative(ctx context.Context, ended *sync.WaitGroup) error {
 	if err := c.RecordBaseline(ctx); err != nil {
 		return err
 	}
+	if !n.label.Empty() {
+		if err := c.TakeLabel(n.label); err != nil {
+			return err
+		}
+	}
 	multicast, err := n.listenMDNS(ctx, ended)
 	if err != nil {
 		return err

@@ -35,7 +35,7 @@ func (a *app) person(l *lan, o rescueOptions) rescue.Person {
 	if o.recoveryFile != "" {
 		g.RecoveryCode = func() (access.Secret, error) { return readPassword(o.recoveryFile) }
 	}
-	var code func() (access.Code, bool, error)
+	var code func() (access.Presence, bool, error)
 	if o.codeFile != "" {
 		code = rescue.CodeFile(func() ([]byte, error) {
 			data, err := readBounded(o.codeFile, 256)
@@ -48,7 +48,7 @@ func (a *app) person(l *lan, o rescueOptions) rescue.Person {
 	nobody := rescue.Unattended{Code: code, Clock: a.clock, Say: func(e rescue.Event) { a.log(e) }}
 	tty, ok := a.tty()
 	switch {
-	case o.yes && l.rack != nil && o.codeFile == "":
+	case o.yes && l.rack != nil:
 		g.Person = robots{Unattended: nobody, hands: &hands{rack: l.rack}}
 	case !ok || o.yes && o.codeFile != "":
 		g.Person = nobody
@@ -102,10 +102,10 @@ func (h *hands) Press(ctx context.Context, p rescue.Press) error {
 	return r.Press(ctx, p)
 }
 
-func (h *hands) Hear(ctx context.Context, q rescue.Hear) (access.Code, error) {
+func (h *hands) Hear(ctx context.Context, q rescue.Hear) (access.Presence, error) {
 	r, err := h.robot(q.Device)
 	if err != nil {
-		return access.Code{}, err
+		return nil, err
 	}
 	return r.Hear(ctx, q)
 }
@@ -117,7 +117,10 @@ type robots struct {
 }
 
 func (r robots) Press(ctx context.Context, p rescue.Press) error { return r.hands.Press(ctx, p) }
-func (r robots) Hear(ctx context.Context, h rescue.Hear) (access.Code, error) {
+func (r robots) Hear(ctx context.Context, h rescue.Hear) (access.Presence, error) {
+	if r.Code != nil { // it was given
+		return r.Unattended.Hear(ctx, h)
+	}
 	return r.hands.Hear(ctx, h)
 }
 

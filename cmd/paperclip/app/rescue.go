@@ -68,7 +68,7 @@ asked: give --password-file or --password-out, and --code-file.`,
 	f.BoolVar(&o.plain, "plain-http", false, "for a Synology or QNAP without encryption: agree that what is typed can be read on the network")
 	f.StringVar(&o.passwordFile, "password-file", "", "take the new password from a `FILE`")
 	f.StringVar(&o.passwordOut, "password-out", "", "generate the new password and write it to a `FILE`")
-	f.StringVar(&o.codeFile, "code-file", "", "wait for a `FILE` with the code that the NAS beeps")
+	f.StringVar(&o.codeFile, "code-file", "", "wait for a `FILE` with the code that the NAS beeps, or the one on its label")
 	f.StringVar(&o.recoveryKeyOut, "recovery-key-out", "", "write the recovery key that the NAS is given afterwards to a `FILE`, and do not show it")
 	f.DurationVar(&o.wait, "wait", discover.DefaultWait, "how long to look for the NAS")
 	return c

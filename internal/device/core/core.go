@@ -96,6 +96,7 @@ type Core struct {
 	journal   *journal.Journal
 	attempts  attempts
 	codes     *codes
+	label     *label
 	owners    *owners
 	recovery  *recovery
 	setUp     *setUp // Run's goroutine only, once it runs
@@ -164,6 +165,10 @@ func New(cfg Config) (*Core, error) {
 	if err != nil {
 		return nil, err
 	}
+	onLabel, err := loadLabel(cfg.FS, cfg.Dir)
+	if err != nil {
+		return nil, err
+	}
 	owners, err := loadOwners(cfg.FS, cfg.Dir)
 	if err != nil {
 		return nil, err
@@ -191,7 +196,7 @@ func New(cfg Config) (*Core, error) {
 	j.Boot = cfg.Boot
 	c := &Core{
 		recovery: recovery, owners: owners, conversations: map[string]*conversation{}, setUp: left, requests: waiting, notices: told, witnesses: signedIn, mail: make(chan catalog.Notice, mailQueue),
-		cfg: cfg, identity: id, journal: j, attempts: a, codes: given, signIns: newThrottle(cfg.Clock),
+		cfg: cfg, identity: id, journal: j, attempts: a, codes: given, label: onLabel, signIns: newThrottle(cfg.Clock),
 		calls: make(chan func()), started: make(chan struct{}), done: make(chan struct{}),
 		claim: access.NewClaim(cfg.Rules), visits: map[string]*visit{}, watchers: map[chan corewire.State]bool{},
 	}

@@ -323,13 +323,13 @@ func (d *device) enter() (*assistant, error) {
 }
 
 // try types a code.
-func (a *assistant) try(code access.Code) error {
+func (a *assistant) try(code access.Presence) error {
 	ctx := context.Background()
-	run, err := spake2.NewA(rand.Reader, []byte(code.Secret().Reveal()), a.binding.PAKE())
+	run, err := spake2.NewA(rand.Reader, []byte(code.Password(a.binding.Identity).Reveal()), a.binding.PAKE())
 	if err != nil {
 		a.d.t.Fatal(err)
 	}
-	share, err := a.d.front.ClaimPake(ctx, corewire.ClaimPakeRequest{Source: a.d.source, Body: deviceapi.PakeRequest{Session: a.session, Share: run.Share()}})
+	share, err := a.d.front.ClaimPake(ctx, corewire.ClaimPakeRequest{Source: a.d.source, Body: deviceapi.PakeRequest{Session: a.session, Share: run.Share(), With: code.With()}})
 	if err != nil {
 		return err
 	}

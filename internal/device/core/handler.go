@@ -136,6 +136,7 @@ func (c *Core) claimState() deviceapi.Claim {
 	return deviceapi.Claim{
 		Open: true, ID: c.claimID, Hard: st.Hard(), ClosesInSeconds: int(left.Seconds()),
 		CodeNeeded: !st.Proved(), PressNeeded: !st.Proved() && c.claim.Exhausted(),
+		Label: !st.Proved() && c.label.kept.Hash != "",
 	}
 }
 

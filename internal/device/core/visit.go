@@ -2,6 +2,7 @@ package core
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/subtle"
 	"time"
@@ -18,7 +19,8 @@ import (
 type visit struct {
 	id      string
 	binding deviceapi.Binding
-	pake    *spake2.B         // between share and confirmation
+	pake    *spake2.B // between share and confirmation
+	with    access.PresenceKind
 	channel *sealed.Responder // once presence is proved
 	calls   turn              // one sealed call at a time
 
@@ -101,6 +103,10 @@ func (c *Core) claimPake(q corewire.ClaimPakeRequest) (deviceapi.PakeReply, erro
 	if v == nil {
 		return deviceapi.PakeReply{}, c.noVisit()
 	}
+	code, err := c.presencePassword(q.Body.With)
+	if err != nil {
+		return deviceapi.PakeReply{}, err
+	}
 	if err := refuse(c.claim.Count(now, v.id)); err != nil {
 		return deviceapi.PakeReply{}, err
 	}
@@ -108,14 +114,14 @@ func (c *Core) claimPake(q corewire.ClaimPakeRequest) (deviceapi.PakeReply, erro
 		return deviceapi.PakeReply{}, err
 	}
 	c.publish()
-	b, err := spake2.NewB(c.cfg.Rand, []byte(c.code.Secret().Reveal()), v.binding.PAKE())
+	b, err := spake2.NewB(c.cfg.Rand, []byte(code.Reveal()), v.binding.PAKE())
 	if err != nil {
 		return deviceapi.PakeReply{}, err
 	}
 	if err := b.Finish(q.Body.Share); err != nil {
 		return deviceapi.PakeReply{}, catalog.New("bad_message", "its share is not a point of the curve")
 	}
-	v.pake = b
+	v.pake, v.with = b, q.Body.With
 	return deviceapi.PakeReply{Share: b.Share(), TriesLeft: c.claim.TriesLeft(v.id)}, nil
 }
 
@@ -149,7 +155,7 @@ func (c *Core) claimConfirm(q corewire.ClaimConfirmRequest) (deviceapi.ConfirmRe
 	v.channel, v.proof, v.answer = sealed.NewResponder(channel), bytes.Clone(q.Body.Confirm), confirm
 	c.code = access.Code{}
 	c.speaker.hush()
-	c.cfg.Log.Info("presence is proved", "claim", c.claimID, "session", v.id, "source", q.Source.String())
+	c.cfg.Log.Info("presence is proved", "claim", c.claimID, "session", v.id, "source", q.Source.String(), "with", string(cmp.Or(v.with, "code")))
 	c.tellRecogniser()
 	c.publish()
 	return deviceapi.ConfirmReply{Confirm: confirm}, nil

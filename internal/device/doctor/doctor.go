@@ -48,6 +48,7 @@ type Machine struct {
 	Core           func(context.Context) error           // whether core answers
 	Sandbox        func() (sandbox.Report, error)        // what core could not do when it started
 	Rules          func(config.Config) sandbox.Rules     // what it should be able to do now
+	Label          func() (there bool, err error)        // a code on the label
 }
 
 // Look makes every check. It goes on after one that fails.
@@ -65,7 +66,8 @@ func Look(ctx context.Context, m Machine) []Check {
 	checks = append(checks, m.settings(ctx, cfg)...)
 	choice := cfg.Claim.Allows.Choice()
 	checks = append(checks, Check{ID: "button_policy", OK: true, Why: fmt.Sprintf("What the button may do: %s. %s", choice, choice.Costs())})
-	checks = append(checks, m.panel(cfg)...)
+	checks = append(checks, m.label()...)
+	checks = append(checks, m.panel(cfg, m.labelled())...)
 	checks = append(checks, m.network(cfg)...)
 	checks = append(checks, m.volumes(cfg)...)
 	checks = append(checks, m.sandbox(cfg)...)
@@ -183,7 +185,32 @@ func (m Machine) settings(ctx context.Context, cfg config.Config) []Check {
 	return checks
 }
 
-func (m Machine) panel(cfg config.Config) []Check {
+// label says whether there is a code on the label: a way to prove presence where
+// nobody hears a beep.
+func (m Machine) label() []Check {
+	const id = "label_code"
+	if m.Label == nil {
+		return nil
+	}
+	switch there, err := m.Label(); {
+	case err != nil:
+		return []Check{check(id, err, "")}
+	case there:
+		return []Check{{ID: id, OK: true, Why: "There is a code on the label: in a claim it serves in place of the beeps. Whoever comes to the NAS can read it."}}
+	default:
+		return []Check{{ID: id, OK: true, Why: "There is no code on the label: in a claim only what the NAS beeps serves. `paperclipd label --new` makes one to be stuck on the NAS."}}
+	}
+}
+
+func (m Machine) labelled() bool {
+	if m.Label == nil {
+		return false
+	}
+	there, err := m.Label()
+	return err == nil && there
+}
+
+func (m Machine) panel(cfg config.Config, labelled bool) []Check {
 	var checks []Check
 	for _, part := range []struct {
 		id, without string
@@ -206,8 +233,8 @@ func (m Machine) panel(cfg config.Config) []Check {
 	if light != "" && !m.has("/sys/class/leds/"+light) {
 		checks = append(checks, Check{ID: "light", Why: fmt.Sprintf("There is no light %q in /sys/class/leds.", light), WhatToDo: "Correct paperclip.toml, [panel] light."})
 	}
-	if cfg.Panel.Beeper.None() && cfg.Panel.Light.None() {
-		checks = append(checks, Check{ID: "code", Why: "With neither beeper nor light nobody can be told the code of a claim.", WhatToDo: "Set one in paperclip.toml, [panel]."})
+	if cfg.Panel.Beeper.None() && cfg.Panel.Light.None() && !labelled {
+		checks = append(checks, Check{ID: "code", Why: "With neither beeper nor light nobody can be told the code of a claim.", WhatToDo: "Set one in paperclip.toml, [panel], or stick a code on the NAS: `paperclipd label --new`."})
 	}
 	return checks
 }

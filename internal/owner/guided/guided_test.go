@@ -180,7 +180,7 @@ func (w *world) Press(context.Context, rescue.Press) error {
 	return nil
 }
 
-func (w *world) Hear(context.Context, rescue.Hear) (access.Code, error) {
+func (w *world) Hear(context.Context, rescue.Hear) (access.Presence, error) {
 	return access.Code{}, errors.New("nobody says a code")
 }
 

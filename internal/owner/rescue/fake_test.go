@@ -158,7 +158,7 @@ func (l *link) Info(context.Context) (deviceapi.Device, error) {
 	}, nil
 }
 
-func (l *link) Prove(_ context.Context, code access.Code, _ func(time.Duration)) error {
+func (l *link) Prove(_ context.Context, code access.Presence, _ func(time.Duration)) error {
 	unlock, err := l.reach()
 	if err != nil {
 		return err
@@ -402,7 +402,7 @@ func (s *someone) Press(_ context.Context, p Press) error {
 	return nil
 }
 
-func (s *someone) Hear(context.Context, Hear) (access.Code, error) {
+func (s *someone) Hear(context.Context, Hear) (access.Presence, error) {
 	if len(s.codes) > 0 {
 		c := s.codes[0]
 		s.codes = s.codes[1:]

@@ -33,9 +33,8 @@ type run struct {
 	goOn     Name // after identify, when resumed
 	nas      NAS
 	device   Device
-	code     access.Code
-	haveCode bool
-	wrong    int // wrong codes so far
+	code     access.Presence // that was typed; nil: none is
+	wrong    int             // wrong codes so far
 	proved   bool
 	options  optionsSeen
 	accepted string // hash of the plan that the person accepted

@@ -90,7 +90,7 @@ func Generated() (access.Secret, error) { return Generate(rand.Reader) }
 type Unattended struct {
 	// Code reads what was written down: the code, or ok false while there is
 	// none, or none other than the last one it gave. nil: nobody listens.
-	Code func() (code access.Code, ok bool, err error)
+	Code func() (code access.Presence, ok bool, err error)
 	// Say is told what happens; nil is silence.
 	Say   func(Event)
 	Clock clock.Clock
@@ -110,9 +110,9 @@ func (u Unattended) Press(ctx context.Context, p Press) error {
 }
 
 // Hear waits until a code was written down.
-func (u Unattended) Hear(ctx context.Context, _ Hear) (access.Code, error) {
+func (u Unattended) Hear(ctx context.Context, _ Hear) (access.Presence, error) {
 	if u.Code == nil {
-		return access.Code{}, catalog.New("no_terminal", "Give --code-file FILE: the code that the NAS beeps is to be written there.")
+		return nil, catalog.New("no_terminal", "Give --code-file FILE: the code that the NAS beeps, or the one on its label, is to be written there.")
 	}
 	u.Tell(Event{Kind: Note, Step: HearIt, Text: "Waiting for the code that the NAS beeps."})
 	for {
@@ -123,7 +123,7 @@ func (u Unattended) Hear(ctx context.Context, _ Hear) (access.Code, error) {
 		select {
 		case <-u.Clock.After(codePoll):
 		case <-ctx.Done():
-			return access.Code{}, ctx.Err()
+			return nil, ctx.Err()
 		}
 	}
 }
@@ -155,19 +155,19 @@ func (u Unattended) Tell(e Event) {
 
 // CodeFile reads codes from what read returns, each once: after a wrong one it
 // waits for another. An empty or half-written file is no code yet.
-func CodeFile(read func() ([]byte, error), missing error) func() (access.Code, bool, error) {
+func CodeFile(read func() ([]byte, error), missing error) func() (access.Presence, bool, error) {
 	last := ""
-	return func() (access.Code, bool, error) {
+	return func() (access.Presence, bool, error) {
 		data, err := read()
 		if errors.Is(err, missing) {
-			return access.Code{}, false, nil
+			return nil, false, nil
 		}
 		if err != nil {
-			return access.Code{}, false, err
+			return nil, false, err
 		}
-		code, err := access.ParseCode(string(data))
+		code, err := access.ParsePresence(string(data))
 		if err != nil || string(data) == last {
-			return access.Code{}, false, nil
+			return nil, false, nil
 		}
 		last = string(data)
 		return code, true, nil

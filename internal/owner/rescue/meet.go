@@ -8,7 +8,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/paperclip-nas/paperclip/internal/domain/access"
 	"github.com/paperclip-nas/paperclip/internal/domain/catalog"
 	"github.com/paperclip-nas/paperclip/internal/domain/reset"
 	"github.com/paperclip-nas/paperclip/internal/owner/keys"
@@ -432,19 +431,19 @@ func verifyPress(ctx context.Context, r *run) (bool, error) {
 }
 
 func doHear(ctx context.Context, r *run) error {
-	code, err := r.cfg.Person.Hear(ctx, Hear{Device: r.state.Device, Wrong: r.wrong})
+	info, err := r.info(ctx)
 	if err != nil {
 		return err
 	}
-	r.code, r.haveCode = code, true
-	return nil
+	r.code, err = r.cfg.Person.Hear(ctx, Hear{Device: r.state.Device, Wrong: r.wrong, Label: info.Claim.Label})
+	return err
 }
 
 // verifyHear says only that there is a code to try; the next step is the test.
-func verifyHear(_ context.Context, r *run) (bool, error) { return r.haveCode, nil }
+func verifyHear(_ context.Context, r *run) (bool, error) { return r.code != nil, nil }
 
 func needCode(r *run) error {
-	if !r.haveCode {
+	if r.code == nil {
 		return errOrder("no code was heard")
 	}
 	return needDevice(r)
@@ -452,7 +451,7 @@ func needCode(r *run) error {
 
 func doPresence(ctx context.Context, r *run) error {
 	code := r.code
-	r.code, r.haveCode = access.Code{}, false
+	r.code = nil
 	err := r.device.Prove(ctx, code, func(d time.Duration) {
 		r.tell(Presence, fmt.Sprintf("Somebody else is typing a code just now; your turn comes in about %d seconds, by itself.", int(d.Seconds())))
 	})

@@ -16,8 +16,8 @@ type Person interface {
 	// Press asks for the button to be held. It returns nil when that is done,
 	// or when p.Opened is closed: the claim was seen open.
 	Press(ctx context.Context, p Press) error
-	// Hear returns the code that the NAS says.
-	Hear(ctx context.Context, h Hear) (access.Code, error)
+	// Hear returns the code that the NAS says, or the one on its label.
+	Hear(ctx context.Context, h Hear) (access.Presence, error)
 	// Choose answers a question. Where nobody can, the error is a
 	// catalog.Problem that says what to give instead.
 	Choose(ctx context.Context, q Question) (Answer, error)
@@ -37,7 +37,8 @@ type Press struct {
 // Hear asks for the code that the NAS is saying.
 type Hear struct {
 	Device string
-	Wrong  int // how many codes were wrong so far
+	Wrong  int  // how many codes were wrong so far
+	Label  bool // the code on its label is taken as well
 }
 
 // QuestionID names a question, for tests and for answers given beforehand.

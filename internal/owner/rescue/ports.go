@@ -52,7 +52,7 @@ type Device interface {
 	Info(ctx context.Context) (deviceapi.Device, error)
 	// Prove runs the PAKE with the code, once. waiting is told how long it may
 	// take until it is this session's turn.
-	Prove(ctx context.Context, code access.Code, waiting func(time.Duration)) error
+	Prove(ctx context.Context, code access.Presence, waiting func(time.Duration)) error
 	// The calls of a claim whose presence was proved.
 	Options(ctx context.Context) (deviceapi.OptionsReply, error)
 	Plan(ctx context.Context, q deviceapi.PlanCall) (deviceapi.PlanReply, error)

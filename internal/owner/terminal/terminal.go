@@ -38,7 +38,7 @@ const (
 // on the screen: the lab's.
 type Hands interface {
 	Press(ctx context.Context, p rescue.Press) error
-	Hear(ctx context.Context, h rescue.Hear) (access.Code, error)
+	Hear(ctx context.Context, h rescue.Hear) (access.Presence, error)
 }
 
 // Terminal is a person at a terminal. Make one with New.
@@ -150,39 +150,48 @@ func (t *Terminal) arrived(ctx context.Context, p rescue.Press) error {
 	}
 }
 
-// Hear asks for the four counts.
-func (t *Terminal) Hear(ctx context.Context, h rescue.Hear) (access.Code, error) {
+// Hear asks for the four counts, or for the code on the label.
+func (t *Terminal) Hear(ctx context.Context, h rescue.Hear) (access.Presence, error) {
 	t.quiet()
 	if h.Wrong > 0 {
 		t.say("\nThat was not the code. Listen again; it is said over and over.\n")
 	}
 	t.say("\n%s now beeps its code: four groups of 1 to 6 beeps, then a pause, then again.\n", h.Device)
 	t.say("Write down how many beeps each group has. For example 3 1 6 2.\n")
-	heard := access.Code{}
+	if h.Label {
+		t.say("If you cannot hear it: the code on the label of the NAS will do as well, 13 letters and digits.\n")
+	}
+	var heard access.Presence
 	if t.hands != nil {
 		t.say("Listening to the virtual beeper …\n")
 		var err error
 		if heard, err = t.hands.Hear(ctx, h); err != nil {
-			return access.Code{}, err
+			return nil, err
 		}
-		t.say("  heard: %s\n", spaced(heard))
+		if code, ok := heard.(access.Code); ok {
+			t.say("  heard: %s\n", spaced(code))
+		}
 	}
 	for range attempts {
 		t.say("The four counts%s: ", enterTakes(t.hands != nil, "what was heard"))
 		text, err := t.line(ctx)
 		if err != nil {
-			return access.Code{}, err
+			return nil, err
 		}
 		if text == "" && t.hands != nil {
 			return heard, nil
 		}
-		code, err := access.ParseCode(text)
-		if err == nil {
+		code, err := access.ParsePresence(text)
+		switch {
+		case err == nil && code.With() == access.ByLabelCode && !h.Label:
+			t.say("That has the form of a label's code, and this NAS takes none.\n")
+			continue
+		case err == nil:
 			return code, nil
 		}
 		t.say("That is not a code: %s.\n", err)
 	}
-	return access.Code{}, catalog.New("gave_up")
+	return nil, catalog.New("gave_up")
 }
 
 func spaced(c access.Code) string {

@@ -204,14 +204,27 @@ func TestPressCountsAlong(t *testing.T) {
 	}
 }
 
+// Where the NAS has one, the code on its label may be typed instead.
+func TestHearTheLabel(t *testing.T) {
+	s := newScreen(t)
+	go s.answer(t, "four counts: ", "7K2M-9QXW-B4TNA")
+	c, err := s.person(nil).Hear(t.Context(), rescue.Hear{Device: "cellar", Label: true})
+	if err != nil || c.With() != access.ByLabelCode {
+		t.Fatal(err)
+	}
+	if !strings.Contains(s.text(), "label of the NAS") {
+		t.Error("it does not say that the label's code will do")
+	}
+}
+
 func TestHear(t *testing.T) {
 	s := newScreen(t)
-	go s.answer(t, "four counts: ", "7 7 7 7", "four counts: ", "3-1-6-2")
+	go s.answer(t, "four counts: ", "7 7 7 7", "four counts: ", "7k2m-9qxw-b4tna", "four counts: ", "3-1-6-2")
 	c, err := s.person(nil).Hear(t.Context(), rescue.Hear{Device: "cellar", Wrong: 1})
 	if err != nil || c != (access.Code{3, 1, 6, 2}) {
 		t.Fatal(err)
 	}
-	if !strings.Contains(s.text(), "not the code") || !strings.Contains(s.text(), "not a code") {
+	if !strings.Contains(s.text(), "not the code") || !strings.Contains(s.text(), "not a code") || !strings.Contains(s.text(), "takes none") {
 		t.Error("it does not say what was wrong")
 	}
 }

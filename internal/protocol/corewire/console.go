@@ -33,6 +33,8 @@ type Console interface {
 	GiveCodes(context.Context, CodesRequest) (CodesReply, error)
 	// ForgetOwner removes an owner key from the list.
 	ForgetOwner(context.Context, ForgetOwnerRequest) (deviceapi.Empty, error)
+	// SetLabel reads or changes the code on the label.
+	SetLabel(context.Context, LabelRequest) (LabelReply, error)
 	// Refuse ends a request that waits.
 	Refuse(context.Context, RefuseRequest) (deviceapi.Empty, error)
 }

@@ -175,6 +175,10 @@ func parseCall(h Handler, m message) (call, error) {
 		if console, ok := h.(Console); ok {
 			return bind(m.Body, console.ForgetOwner)
 		}
+	case KindLabel:
+		if console, ok := h.(Console); ok {
+			return bind(m.Body, console.SetLabel)
+		}
 	case KindRefuse:
 		if console, ok := h.(Console); ok {
 			return bind(m.Body, console.Refuse)

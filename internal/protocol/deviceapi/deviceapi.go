@@ -93,6 +93,8 @@ type Claim struct {
 	// PressNeeded: the tries are used up; a short press on the device's button
 	// grants more.
 	PressNeeded bool `json:"press_needed"`
+	// Label: the code on the label of the device is taken as well.
+	Label bool `json:"label,omitempty"`
 }
 
 // SessionRequest asks for a place in the queue of those who want to prove that
@@ -111,6 +113,8 @@ type SessionReply struct {
 type PakeRequest struct {
 	Session string `json:"session"`
 	Share   []byte `json:"share"`
+	// With is which code was typed; empty is the one that the device says.
+	With access.PresenceKind `json:"with,omitempty"`
 }
 
 // PakeReply is the device's share. The try is counted before it is sent.

@@ -31,7 +31,7 @@ type claim struct {
 // Prove runs the PAKE with the code, once. A wrong code is the problem
 // wrong_code, also where it is the NAS that does not know it; the same session
 // then takes another try. waiting is told how long others may take first.
-func (d *Device) Prove(ctx context.Context, code access.Code, waiting func(time.Duration)) error {
+func (d *Device) Prove(ctx context.Context, code access.Presence, waiting func(time.Duration)) error {
 	d.calls.Lock()
 	defer d.calls.Unlock()
 	if d.claim != nil && d.claim.line != nil {
@@ -69,13 +69,13 @@ func (d *Device) openSession(ctx context.Context, waiting func(time.Duration)) e
 	return nil
 }
 
-func (d *Device) try(ctx context.Context, code access.Code, waiting func(time.Duration)) error {
+func (d *Device) try(ctx context.Context, code access.Presence, waiting func(time.Duration)) error {
 	c := d.claim
-	a, err := spake2.NewA(d.o.Rand, []byte(code.Secret().Reveal()), c.binding.PAKE())
+	a, err := spake2.NewA(d.o.Rand, []byte(code.Password(c.binding.Identity).Reveal()), c.binding.PAKE())
 	if err != nil {
 		return err
 	}
-	share, err := d.inTurn(ctx, deviceapi.PakeRequest{Session: c.session, Share: a.Share()}, waiting)
+	share, err := d.inTurn(ctx, deviceapi.PakeRequest{Session: c.session, Share: a.Share(), With: code.With()}, waiting)
 	if err != nil {
 		return err
 	}
