@@ -80,7 +80,7 @@ func newRoot(o *options) *cobra.Command {
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return catalog.New("usage", sentence(err)) })
 	cmd.AddCommand(
 		newCore(o), newFront(o), newRecover(o), newDoctor(o), newStatus(o), newPlan(o), newReceipts(o),
-		newResetPassword(o), newCodes(o), newLabel(o), newOwners(o), newRequests(o),
+		newResetPassword(o), newRestore(o), newCodes(o), newLabel(o), newOwners(o), newRequests(o),
 	)
 	return cmd
 }

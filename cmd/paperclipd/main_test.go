@@ -7,6 +7,7 @@ import (
 	"context"
 	"crypto/tls"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -242,7 +243,59 @@ func TestCoreAndFront(t *testing.T) {
 		t.Errorf("exit %d: %s", code, stdout)
 	}
 	labelCode(t, root)
+	restoreByRoot(t, root)
 	resetPassword(t, root)
+}
+
+// restoreByRoot is R6 at the console: a bundle that this NAS kept is put back, on
+// trial; a drill and a dry run change nothing, and without a terminal nobody is
+// asked.
+func restoreByRoot(t *testing.T, root string) {
+	t.Helper()
+	kept := filepath.Join(root, "var/lib/paperclip/baseline.json") // of this NAS, as its bundles are
+	ports := filepath.Join(root, "etc/paperclip/ports.toml")
+	was, err := os.ReadFile(ports)
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := fmt.Sprintf("http = %d\nhttps = %d\n", freePort(t), freePort(t))
+	write(t, ports, now)
+	expect := func(want string) {
+		t.Helper()
+		if text, err := os.ReadFile(ports); err != nil || string(text) != want {
+			t.Errorf("%v: %s, want %s", err, text, want)
+		}
+	}
+	say := func(want string, exit catalog.Exit, args ...string) {
+		t.Helper()
+		if code, stdout, stderr := paperclipd(t, root, append([]string{"restore"}, args...)...); code != int(exit) || !strings.Contains(stdout+stderr, want) {
+			t.Errorf("%v: exit %d: %s%s", args, code, stdout, stderr)
+		}
+	}
+	say("takes one of", catalog.WrongUse)
+	say("takes one of", catalog.WrongUse, "--kept", "--confirm")
+	say("--dry-run", catalog.WrongUse, "--undo", "--drill")
+	say("there is no part", catalog.WrongUse, "--kept", "--only", "everything")
+	say("--yes", catalog.WrongUse, "--kept")
+	say("no settings of before", catalog.NotFound, "--kept", "--drill")
+	say("cannot be used", catalog.WrongUse, "--bundle", filepath.Join(root, "nowhere"), "--drill")
+	say("cannot be used", catalog.Failed, "--bundle", ports, "--drill")
+	say("is to follow", catalog.Refused, "--give-up")
+	say("No restore", catalog.Refused, "--confirm")
+	say("Nothing was changed", catalog.Done, "--bundle", kept, "--drill")
+	say("\"state\": \"planned\"", catalog.Done, "--bundle", kept, "--dry-run", "--json")
+	expect(now)
+	say("nothing to put back", catalog.Failed, "--bundle", kept, "--yes", "--only", "name") // nothing to put back
+	say("It is in force", catalog.Done, "--bundle", kept, "--yes")
+	expect(string(was))
+	say("taken back", catalog.Done, "--undo")
+	expect(now)
+	say("\"state\": \"trial\"", catalog.Done, "--bundle", kept, "--yes", "--json")
+	say("\"state\": \"committed\"", catalog.Done, "--confirm", "--json")
+	expect(string(was))
+	if _, err := os.Stat(filepath.Join(root, "var/lib/paperclip/restore.json")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the copy of the bundle stays: %v", err)
+	}
 }
 
 // labelCode: root makes, takes over and removes the code on the label, and doctor

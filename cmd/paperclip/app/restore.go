@@ -26,6 +26,7 @@ type restoreOptions struct {
 	bundle          bool
 	dryRun, drill   bool
 	confirm, undo   bool
+	giveUp          bool
 	only            []string
 	recoveryKeyFile string
 }
@@ -61,6 +62,7 @@ reset, and no FILE is needed.`,
 	f.BoolVar(&o.drill, "drill", false, "try whether it opens and would apply, and change nothing")
 	f.BoolVar(&o.confirm, "confirm", false, "say that the NAS works as restored: it stays so")
 	f.BoolVar(&o.undo, "undo", false, "take back at once what is on trial")
+	f.BoolVar(&o.giveUp, "give-up", false, "after a hard reset: nothing is to be put back, the NAS is set up as new")
 	f.StringSliceVar(&o.only, "only", nil, "put back these `PARTS` alone, as network,firewall")
 	f.StringVar(&o.recoveryKeyFile, "recovery-key-file", "", "take the recovery key from a `FILE`")
 	return c
@@ -69,7 +71,7 @@ reset, and no FILE is needed.`,
 // restored is what `restore --json` prints.
 type restored struct {
 	Device         string             `json:"device"`
-	State          string             `json:"state"` // planned, trial, committed, undone
+	State          string             `json:"state"` // planned, trial, committed, undone, given_up
 	Transaction    string             `json:"transaction,omitempty"`
 	MadeAt         *time.Time         `json:"made_at,omitempty"`
 	Differences    []reset.Difference `json:"differences,omitempty"`
@@ -83,12 +85,14 @@ type restored struct {
 
 // check judges the flags before anything is looked for.
 func (o restoreOptions) check(args []string) error {
-	ends := o.confirm || o.undo
+	ends := o.confirm || o.undo || o.giveUp
 	switch {
+	case o.giveUp && (o.confirm || o.undo):
+		return catalog.New("usage", "--give-up is about what was to follow a hard reset: give the NAS alone.")
 	case o.confirm && o.undo, o.dryRun && o.drill:
 		return catalog.New("usage", "Give one of --confirm and --undo, or of --dry-run and --drill.")
 	case ends && (len(args) > 1 || o.bundle || o.dryRun || o.drill || len(o.only) > 0):
-		return catalog.New("usage", "--confirm and --undo are about what is on trial: give the NAS alone.")
+		return catalog.New("usage", "--confirm and --undo are about what is on trial, --give-up about what was to follow a hard reset: give the NAS alone.")
 	case !ends && o.bundle == (len(args) > 1):
 		return catalog.New("usage", "Give the FILE of a snapshot, or --bundle.")
 	}
@@ -102,7 +106,7 @@ func (a *app) runRestore(ctx context.Context, o restoreOptions, args []string) e
 	if err := o.check(args); err != nil {
 		return err
 	}
-	if _, tty := a.tty(); !tty && !o.yes && !o.dryRun && !o.drill && !o.confirm && !o.undo {
+	if _, tty := a.tty(); !tty && !o.yes && !o.dryRun && !o.drill && !o.confirm && !o.undo && !o.giveUp {
 		return catalog.New("no_terminal", "Give --yes to accept the plan, or --dry-run to see it.")
 	}
 	var header snapshot.Header
@@ -122,6 +126,9 @@ func (a *app) runRestore(ctx context.Context, o restoreOptions, args []string) e
 	if err != nil {
 		return err
 	}
+	if o.giveUp {
+		return a.giveUp(ctx, o, who)
+	}
 	if o.confirm || o.undo {
 		return a.endTrial(ctx, o, l, who)
 	}
@@ -129,6 +136,15 @@ func (a *app) runRestore(ctx context.Context, o restoreOptions, args []string) e
 		return catalog.New("snapshot_of_another", printable.Clean(header.Name))
 	}
 	return a.putBack(ctx, o, l, who, content)
+}
+
+// giveUp says that nothing is to be put back after the last hard reset.
+func (a *app) giveUp(ctx context.Context, o restoreOptions, who owned) error {
+	if err := who.Call(ctx, deviceapi.OwnerRestoreGiveUp, deviceapi.Empty{}, &deviceapi.Empty{}); err != nil {
+		return err
+	}
+	fmt.Fprintf(a.people(o.json), "%s is set up as new. What it kept of before stays: paperclip restore %s --bundle\n", who.name(), who.name())
+	return a.printIf(o.json, restored{Device: who.name(), State: "given_up", NotRestorable: []string{}})
 }
 
 // openSnapshot opens a snapshot here: the recovery key never leaves this

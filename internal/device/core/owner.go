@@ -84,6 +84,7 @@ func ownerMethods() map[deviceapi.OwnerMethod]ownerMethod {
 		deviceapi.OwnerRestorePlan:    {do: decoded((*Core).ownerRestorePlan)},
 		deviceapi.OwnerRestore:        {do: decoded((*Core).ownerRestore)},
 		deviceapi.OwnerRestoreConfirm: {do: decoded((*Core).ownerRestoreConfirm)},
+		deviceapi.OwnerRestoreGiveUp:  {do: decoded((*Core).ownerRestoreGiveUp)},
 	}
 }
 

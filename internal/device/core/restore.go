@@ -235,6 +235,7 @@ func (c *Core) trialLeft() time.Duration {
 // beginTrial notes that a record waits. Run's goroutine only, or before it.
 func (c *Core) beginTrial(t *transaction, record *journal.Record) {
 	t.state = string(journal.OnTrial)
+	close(t.onTrial)
 	c.current, c.trial = t, &trial{record: record, t: t, began: c.cfg.Clock.Monotonic()}
 	c.cfg.Log.Info("a restore is in force and waits to be confirmed", "transaction", record.ID, "for", c.trialLeft().String())
 }

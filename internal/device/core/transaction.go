@@ -24,6 +24,7 @@ type transaction struct {
 	hard     bool
 	finished bool
 	end      chan struct{} // closed when finished
+	onTrial  chan struct{} // closed when it waits to be confirmed
 	problem  *catalog.Problem
 	receipt  []byte
 }
@@ -64,7 +65,7 @@ func (c *Core) begin(record journal.Record) *transaction {
 }
 
 func newTransaction(record *journal.Record) *transaction {
-	t := &transaction{id: record.ID, state: string(journal.Accepted), hard: record.Mode == reset.Hard, end: make(chan struct{})}
+	t := &transaction{id: record.ID, state: string(journal.Accepted), hard: record.Mode == reset.Hard, end: make(chan struct{}), onTrial: make(chan struct{})}
 	for _, s := range record.Steps {
 		t.steps = append(t.steps, deviceapi.StepState{Name: s.Name, State: "waiting"})
 	}

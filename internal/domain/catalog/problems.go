@@ -63,6 +63,7 @@ func claimProblems() []Problem {
 		{ID: "restore_unfit", Exit: Failed, Text: "The part %s cannot be put back: %s.", Meaning: "Nothing was changed.", WhatToDo: "Leave that part out with --only, or make the NAS as it was then."},
 		{ID: "restore_undone", Exit: Failed, Text: "The restore was taken back: %s.", Meaning: "Everything is as it was before it."},
 		{ID: "no_trial", Exit: Refused, Text: "No restore is waiting to be confirmed.", Meaning: "It was confirmed already, or its time is over and everything is as before it.", WhatToDo: "Restore again, and confirm it in time."},
+		{ID: "nothing_to_give_up", Exit: Refused, Text: "No restore is to follow on this NAS.", Meaning: "Nothing was changed."},
 		{ID: "confirm_anew", Exit: Refused, Text: "A restore is confirmed in a new conversation.", Meaning: "That shows that the NAS can still be reached. Nothing was changed.", WhatToDo: "Run `paperclip restore` with --confirm."},
 		{ID: "no_receipt", Exit: NotFound, Text: "The NAS has no receipt of that.", Meaning: "It was not carried out there, or has not ended yet."},
 		{ID: "busy", Exit: Refused, Text: "The NAS is in the middle of a reset.", Meaning: "It goes to its end by itself, whatever happens.", WhatToDo: "Wait until it is done."},

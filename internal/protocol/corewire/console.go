@@ -35,6 +35,8 @@ type Console interface {
 	ForgetOwner(context.Context, ForgetOwnerRequest) (deviceapi.Empty, error)
 	// SetLabel reads or changes the code on the label.
 	SetLabel(context.Context, LabelRequest) (LabelReply, error)
+	// Restore puts saved settings back, on trial.
+	Restore(context.Context, RestoreRequest) (RestoreReply, error)
 	// Refuse ends a request that waits.
 	Refuse(context.Context, RefuseRequest) (deviceapi.Empty, error)
 }

@@ -179,6 +179,10 @@ func parseCall(h Handler, m message) (call, error) {
 		if console, ok := h.(Console); ok {
 			return bind(m.Body, console.SetLabel)
 		}
+	case KindRestore:
+		if console, ok := h.(Console); ok {
+			return bind(m.Body, console.Restore)
+		}
 	case KindRefuse:
 		if console, ok := h.(Console); ok {
 			return bind(m.Body, console.Refuse)

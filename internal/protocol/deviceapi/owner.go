@@ -103,6 +103,7 @@ const (
 	OwnerRestorePlan    OwnerMethod = "restore_plan"
 	OwnerRestore        OwnerMethod = "restore"
 	OwnerRestoreConfirm OwnerMethod = "restore_confirm"
+	OwnerRestoreGiveUp  OwnerMethod = "restore_give_up" // what was to follow a hard reset
 	OwnerCheck          OwnerMethod = "check"
 	OwnerRequest        OwnerMethod = "request"  // of the key that asks: where it stands
 	OwnerResume         OwnerMethod = "resume"   // carries it out
