@@ -1,5 +1,5 @@
 // Package ifupdown sets the wired interfaces that Debian's ifup configures
-// back to DHCP (E4), ordinary frames (E5), no bond (E7) and no dial-up by
+// back to DHCP, or to the set-up wizard's address (E4), ordinary frames (E5), no bond (E7) and no dial-up by
 // itself (E6), by editing their stanzas in /etc/network/interfaces and in the
 // files that it sources.
 //
@@ -27,6 +27,7 @@ import (
 	"github.com/paperclip-nas/paperclip/internal/device/setting/blockedit"
 	"github.com/paperclip-nas/paperclip/internal/device/setting/ifupdown/interfaces"
 	"github.com/paperclip-nas/paperclip/internal/device/setting/netstack"
+	"github.com/paperclip-nas/paperclip/internal/domain/catalog"
 	"github.com/paperclip-nas/paperclip/internal/domain/nas"
 	"github.com/paperclip-nas/paperclip/internal/domain/reset"
 	"github.com/paperclip-nas/paperclip/internal/x/atomicfile"
@@ -183,10 +184,10 @@ func (a *Adapter) Prepare(ctx context.Context, r setting.Request) ([]reset.Step,
 	if why := a.obstacle(nics, config); why != "" {
 		return nil, fmt.Errorf("%s: %w", why, setting.ErrPermanent)
 	}
-	if err := netstack.DHCPOnly(r.Wizard, names(nics), "ifupdown"); err != nil {
+	if err := a.dnsHeard(r.Wizard, names(nics)); err != nil {
 		return nil, err
 	}
-	c := config.Reset(names(nics))
+	c := config.Reset(names(nics), r.Wizard)
 	if len(c.Edits) == 0 {
 		return nil, nil
 	}
@@ -204,6 +205,20 @@ func (a *Adapter) Prepare(ctx context.Context, r setting.Request) ([]reset.Step,
 		return nil, err
 	}
 	return []reset.Step{{Name: "interfaces of ifupdown", Adapter: ID, Effects: c.Effects, Data: data}}, nil
+}
+
+// dnsHeard refuses DNS servers set by hand where nobody listens to ifup's: they
+// would stand in the file and not be in force.
+func (a *Adapter) dnsHeard(w reset.Wizard, names []string) error {
+	if a.exists("/etc/network/if-up.d/000resolvconf") || a.exists("/etc/network/if-up.d/resolved") || a.exists("/etc/network/if-up.d/resolvconf") {
+		return nil
+	}
+	for _, one := range w.Network {
+		if len(one.DNS) > 0 && slices.Contains(names, one.Interface) {
+			return catalog.New("wizard_answer", one.Interface+" is ifupdown's, which sets no DNS server without the package resolvconf: leave dns out, or install that first")
+		}
+	}
+	return nil
 }
 
 func read(s reset.Step) (change, error) {

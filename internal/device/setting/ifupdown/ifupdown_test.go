@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/netip"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -176,15 +178,17 @@ func (s *system) stored(t testing.TB) []byte {
 	return []byte(all.String())
 }
 
+func bondSystem(t testing.TB) *system {
+	s := newSystem(t, bonded, "eth0", "eth1")
+	s.bond("bond0", "eth0", "eth1")
+	s.write("/run/network/ifstate", "lo=lo\nbond0=bond0\n")
+	return s
+}
+
 func TestContract(t *testing.T) {
 	for name, build := range map[string]func(testing.TB) *system{
 		"static": func(t testing.TB) *system { return newSystem(t, static, "eth0") },
-		"bond": func(t testing.TB) *system {
-			s := newSystem(t, bonded, "eth0", "eth1")
-			s.bond("bond0", "eth0", "eth1")
-			s.write("/run/network/ifstate", "lo=lo\nbond0=bond0\n")
-			return s
-		},
+		"bond":   bondSystem,
 	} {
 		t.Run(name, func(t *testing.T) {
 			settingtest.Run(t, func(t testing.TB) settingtest.System {
@@ -361,5 +365,60 @@ func TestOthersEdits(t *testing.T) {
 	}
 	if got := s.read(interfaces.Main); got != static+"\n# later\nauto eth5\niface eth5 inet dhcp\n" {
 		t.Errorf("got %s", got)
+	}
+}
+
+// D5: the set-up wizard's address is in force, and goes back again; what stands
+// in the plan is what is read afterwards.
+func TestWizardsAddress(t *testing.T) {
+	for name, s := range map[string]*system{
+		"static": newSystem(t, static, "eth0"),
+		"dhcp":   newSystem(t, "auto lo eth0\niface lo inet loopback\niface eth0 inet dhcp", "eth0"),
+		"ipv6":   newSystem(t, "auto eth0\niface eth0 inet6 auto\n", "eth0"),
+		"bond":   bondSystem(t),
+	} {
+		address, err := reset.ParseAddress("eth0=10.0.7.9/24,gateway=10.0.7.1,dns=9.9.9.9")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if steps, err := s.adapter().Prepare(t.Context(), setting.Request{Mode: reset.Hard, Wizard: reset.Wizard{Network: []reset.Address{address}}}); err == nil || !strings.Contains(err.Error(), "resolvconf") {
+			t.Errorf("%s: a DNS server that nobody would hear of: %v %v", name, steps, err)
+		}
+		s.write("/etc/network/if-up.d/000resolvconf", "")
+		request := setting.Request{Mode: reset.Hard, Wizard: reset.Wizard{Network: []reset.Address{address}}}
+		a := s.adapter()
+		var before, after, back nas.Settings
+		if err := a.Read(t.Context(), &before); err != nil {
+			t.Fatal(err)
+		}
+		if err := request.Wizard.Check(before); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		steps, err := a.Prepare(t.Context(), request)
+		if err != nil || len(steps) != 1 {
+			t.Fatalf("%s: %v %v", name, steps, err)
+		}
+		if err := errors.Join(a.Persist(t.Context(), steps[0]), a.Activate(t.Context(), steps[0]), a.Verify(t.Context(), steps[0]), a.Read(t.Context(), &after)); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		found := false
+		for _, in := range after.Interfaces {
+			if in.Name != "eth0" {
+				continue
+			}
+			found = true
+			if in.Method != nas.Static || !slices.Equal(in.Addresses, []netip.Prefix{address.Address}) || in.Gateway != "10.0.7.1" || !slices.Equal(in.DNS, []string{"9.9.9.9"}) {
+				t.Errorf("%s: %+v", name, in)
+			}
+		}
+		if !found {
+			t.Errorf("%s: eth0 is gone: %+v", name, after)
+		}
+		if again, err := a.Prepare(t.Context(), request); err != nil || len(again) != 0 {
+			t.Errorf("%s: the same again would change %v, %v", name, again, err)
+		}
+		if err := errors.Join(a.Undo(t.Context(), steps[0]), a.Activate(t.Context(), steps[0]), a.Read(t.Context(), &back)); err != nil || !reflect.DeepEqual(back, before) {
+			t.Errorf("%s: back %+v, was %+v, %v", name, back, before, err)
+		}
 	}
 }

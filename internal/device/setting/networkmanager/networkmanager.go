@@ -1,5 +1,5 @@
 // Package networkmanager sets the wired interfaces that NetworkManager
-// configures back to DHCP (E4), ordinary frames (E5), no PPPoE by itself (E6)
+// configures back to DHCP, or to the set-up wizard's address (E4), ordinary frames (E5), no PPPoE by itself (E6)
 // and no bond (E7), by editing entries of its profiles, the keyfiles in
 // /etc/NetworkManager/system-connections.
 //
@@ -87,7 +87,7 @@ func (a *Adapter) Detect(ctx context.Context) (reset.Found, error) {
 		}
 		return found, nil
 	}
-	if _, err := n.reset(); err != nil {
+	if _, err := n.reset(reset.Wizard{}); err != nil {
 		found.Why, found.Blocked = err.Error(), true
 		return found, nil
 	}
@@ -123,10 +123,11 @@ func (a *Adapter) Read(ctx context.Context, s *nas.Settings) error {
 // change is what the step's Data holds.
 type change struct {
 	Edits []blockedit.Edit `json:"edits"`
-	Auto  []string         `json:"auto"`           // profiles (UUID) whose addresses come by themselves
-	Off   []string         `json:"off"`            // profiles that no longer start by themselves
-	Up    []string         `json:"up"`             // profiles that were in use: those in Off among them
-	Back  []goal           `json:"back,omitempty"` // of a restore: what is to hold then
+	Auto  []string         `json:"auto"`            // profiles (UUID) whose addresses come by themselves
+	Fixed []string         `json:"fixed,omitempty"` // profiles with the wizard's address
+	Off   []string         `json:"off"`             // profiles that no longer start by themselves
+	Up    []string         `json:"up"`              // profiles that were in use: those in Off among them
+	Back  []goal           `json:"back,omitempty"`  // of a restore: what is to hold then
 }
 
 // Prepare gives one step for all profiles: a bond is spread over several.
@@ -138,14 +139,10 @@ func (a *Adapter) Prepare(ctx context.Context, r setting.Request) ([]reset.Step,
 	if err != nil {
 		return nil, err
 	}
-	var names []string
-	for _, nic := range n.nics {
-		names = append(append(names, nic.Name), nic.Members...)
-	}
-	if err := netstack.DHCPOnly(r.Wizard, names, "NetworkManager"); err != nil {
+	if err := n.bound(r.Wizard); err != nil {
 		return nil, err
 	}
-	e, err := n.reset()
+	e, err := n.reset(r.Wizard)
 	if err != nil || len(e.change.Edits) == 0 {
 		return nil, err
 	}
@@ -162,7 +159,7 @@ var plainUUID = regexp.MustCompile(`^[0-9a-fA-F][0-9a-fA-F-]{3,63}$`)
 func read(s reset.Step) (change, error) {
 	var c change
 	err := json.Unmarshal(s.Data, &c)
-	for _, uuid := range slices.Concat(c.Auto, c.Off, c.Up) {
+	for _, uuid := range slices.Concat(c.Auto, c.Fixed, c.Off, c.Up) {
 		if !plainUUID.MatchString(uuid) {
 			err = fmt.Errorf("%q is no connection", uuid)
 		}
@@ -279,7 +276,7 @@ func (a *Adapter) Verify(ctx context.Context, s reset.Step) error {
 		property, want string
 		uuids          []string
 	}
-	checks := []check{{"ipv4.method", "auto", c.Auto}, {"connection.autoconnect", "no", c.Off}}
+	checks := []check{{"ipv4.method", "auto", c.Auto}, {"ipv4.method", "manual", c.Fixed}, {"connection.autoconnect", "no", c.Off}}
 	for _, g := range c.Back {
 		if g.Method != "" {
 			checks = append(checks, check{"ipv4.method", g.Method, []string{g.UUID}})

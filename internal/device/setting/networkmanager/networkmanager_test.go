@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -16,6 +17,7 @@ import (
 	"github.com/paperclip-nas/paperclip/internal/device/setting"
 	"github.com/paperclip-nas/paperclip/internal/device/setting/networkmanager"
 	"github.com/paperclip-nas/paperclip/internal/device/setting/settingtest"
+	"github.com/paperclip-nas/paperclip/internal/domain/catalog"
 	"github.com/paperclip-nas/paperclip/internal/domain/nas"
 	"github.com/paperclip-nas/paperclip/internal/domain/reset"
 	"github.com/paperclip-nas/paperclip/internal/x/opfs"
@@ -444,5 +446,75 @@ func TestNmcliFails(t *testing.T) {
 	}
 	if err := a.Verify(t.Context(), steps[0]); err == nil {
 		t.Error("verified although NetworkManager has the old profile")
+	}
+}
+
+// D5: the set-up wizard's address is in force, and goes back again; what stands
+// in the plan is what is read afterwards.
+func TestWizardsAddress(t *testing.T) {
+	for name, s := range map[string]*system{"static": oneStatic(t), "bond": bonded(t), "bare": bare(t)} {
+		address, err := reset.ParseAddress("eth0=10.0.7.9/24,gateway=10.0.7.1,dns=9.9.9.9")
+		if err != nil {
+			t.Fatal(err)
+		}
+		request := setting.Request{Mode: reset.Hard, Wizard: reset.Wizard{Network: []reset.Address{address}}}
+		a := s.adapter()
+		var before, after, back nas.Settings
+		if err := a.Read(t.Context(), &before); err != nil {
+			t.Fatal(err)
+		}
+		if err := request.Wizard.Check(before); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		steps, err := a.Prepare(t.Context(), request)
+		if err != nil || len(steps) != 1 {
+			t.Fatalf("%s: %v %v", name, steps, err)
+		}
+		if err := errors.Join(a.Persist(t.Context(), steps[0]), a.Activate(t.Context(), steps[0]), a.Verify(t.Context(), steps[0]), a.Read(t.Context(), &after)); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		found := false
+		for _, in := range after.Interfaces {
+			if in.Name != "eth0" {
+				continue
+			}
+			found = true
+			if in.Method != nas.Static || !slices.Equal(in.Addresses, []netip.Prefix{address.Address}) || in.Gateway != "10.0.7.1" || !slices.Equal(in.DNS, []string{"9.9.9.9"}) {
+				t.Errorf("%s: %+v", name, in)
+			}
+		}
+		if !found && name != "bond" { // the fake's kernel keeps its bond
+			t.Errorf("%s: eth0 is gone: %+v", name, after)
+		}
+		if stored := string(s.stored(t)); strings.Count(stored, "address1=10.0.7.9/24,10.0.7.1\n") != 1 {
+			t.Errorf("%s: the address does not stand once:\n%s", name, stored)
+		}
+		if again, err := a.Prepare(t.Context(), request); err != nil || len(again) != 0 {
+			t.Errorf("%s: the same again would change %v, %v", name, again, err)
+		}
+		if err := errors.Join(a.Undo(t.Context(), steps[0]), a.Activate(t.Context(), steps[0]), a.Read(t.Context(), &back)); err != nil || !reflect.DeepEqual(back, before) {
+			t.Errorf("%s: back %+v, was %+v, %v", name, back, before, err)
+		}
+	}
+}
+
+// bare is a profile without a section about addresses.
+func bare(t testing.TB) *system {
+	s := newSystem(t, "eth0")
+	s.profile("aaaa-1", "802-3-ethernet", "eth0", "[connection]\nid=x\nuuid=aaaa-1\ntype=ethernet\ninterface-name=eth0")
+	return s
+}
+
+// A profile for any interface would bring one address to all of them: refused
+// beforehand, with the reason.
+func TestWizardsAddressNeedsAProfileOfItsOwn(t *testing.T) {
+	s := newSystem(t, "eth0", "eth1")
+	s.profile("aaaa-1", "802-3-ethernet", "eth0", "[connection]\nid=any\nuuid=aaaa-1\ntype=ethernet\n\n[ipv4]\nmethod=auto\n")
+	address, err := reset.ParseAddress("eth0=10.0.7.9/24")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if steps, err := s.adapter().Prepare(t.Context(), setting.Request{Mode: reset.Hard, Wizard: reset.Wizard{Network: []reset.Address{address}}}); !errors.Is(err, catalog.New("wizard_answer")) {
+		t.Errorf("%v %v", steps, err)
 	}
 }

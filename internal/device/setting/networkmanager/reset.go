@@ -11,7 +11,9 @@ import (
 	"github.com/paperclip-nas/paperclip/internal/device/setting/blockedit"
 	"github.com/paperclip-nas/paperclip/internal/device/setting/ini"
 	"github.com/paperclip-nas/paperclip/internal/device/setting/netstack"
+	"github.com/paperclip-nas/paperclip/internal/domain/catalog"
 	"github.com/paperclip-nas/paperclip/internal/domain/nas"
+	"github.com/paperclip-nas/paperclip/internal/domain/reset"
 	"github.com/paperclip-nas/paperclip/internal/x/atomicfile"
 )
 
@@ -167,6 +169,7 @@ func (n network) profileOf(nic netstack.NIC) (profile, bool) {
 type editor struct {
 	change  change
 	effects map[nas.Effect]bool
+	wizard  reset.Wizard
 }
 
 func (e *editor) listed() []nas.Effect {
@@ -175,8 +178,8 @@ func (e *editor) listed() []nas.Effect {
 
 // reset works out the change. It fails where a profile that has to change
 // cannot.
-func (n network) reset() (*editor, error) {
-	e := &editor{effects: map[nas.Effect]bool{}}
+func (n network) reset(w reset.Wizard) (*editor, error) {
+	e := &editor{effects: map[nas.Effect]bool{}, wizard: w}
 	off, freed := map[string]bool{}, map[string]bool{}
 	for _, b := range n.bonds() {
 		off[b.profile.uuid] = true
@@ -219,6 +222,7 @@ func (n network) reset() (*editor, error) {
 // gets them.
 func (e *editor) automatic(p profile, freed bool) error {
 	member := p.keyfile.master() != "" && !freed
+	address, static := e.wizard.Static(p.keyfile.name())
 	err := e.edit(p, func(s ini.Section) ini.Section {
 		switch s.Name {
 		case "connection":
@@ -226,11 +230,18 @@ func (e *editor) automatic(p profile, freed bool) error {
 				s = s.Without(membership)
 				s.Lines = append(ended(s.Lines), missing(p.keyfile)...)
 			}
+			if static && !p.keyfile.has("ipv4") {
+				s.Lines = fixedLines(s.Lines, address)
+			}
 		case "ipv4", "ipv6":
 			if member {
 				break
 			}
-			if out := automatic(s); out.Text() != s.Text() {
+			out := automatic(s)
+			if static && s.Name == "ipv4" {
+				out = manually(out, address)
+			}
+			if out.Text() != s.Text() {
 				e.effects[nas.E4] = true
 				s = out
 			}
@@ -243,9 +254,68 @@ func (e *editor) automatic(p profile, freed bool) error {
 		return s
 	})
 	if edited := slices.ContainsFunc(e.change.Edits, func(d blockedit.Edit) bool { return d.Path == p.path }); edited && !member {
-		e.change.Auto = append(e.change.Auto, p.uuid)
+		if static {
+			e.change.Fixed = append(e.change.Fixed, p.uuid)
+		} else {
+			e.change.Auto = append(e.change.Auto, p.uuid)
+		}
 	}
 	return err
+}
+
+// bound refuses the wizard's address for an interface that has no profile of its
+// own: one that serves any interface would bring the same address to all.
+func (n network) bound(w reset.Wizard) error {
+	for _, a := range w.Network {
+		if !n.named(n.nics, a.Interface) {
+			continue // another stack's
+		}
+		own, used := false, true
+		for _, p := range n.wired() {
+			own = own || p.keyfile.name() == a.Interface
+			used = used && (p.device != a.Interface || p.keyfile.name() == a.Interface)
+		}
+		if !own || !used {
+			return catalog.New("wizard_answer", fmt.Sprintf("%s has no connection of NetworkManager's own (interface-name), so only dhcp can be chosen; set the address there afterwards", a.Interface))
+		}
+	}
+	return nil
+}
+
+// manually is an [ipv4] section, without anything set by hand, with the wizard's
+// address.
+func manually(s ini.Section, a reset.Address) ini.Section {
+	out := s.Without(func(key, _ string) bool { return key == "method" })
+	out.Lines = append(ended(slices.Clone(out.Lines)), byWizard(a)...)
+	return out
+}
+
+// fixedLines are those of a keyfile's [connection] with an [ipv4] section after
+// it, for one that has none.
+func fixedLines(lines []string, a reset.Address) []string {
+	lines = slices.Clone(lines)
+	for i, l := range lines {
+		if l == "[ipv4]\n" { // that missing has just added
+			return slices.Insert(slices.Delete(lines, i+1, i+2), i+1, byWizard(a)...)
+		}
+	}
+	return append(ended(lines), append([]string{"\n", "[ipv4]\n"}, byWizard(a)...)...)
+}
+
+func byWizard(a reset.Address) []string {
+	address := a.Address.String()
+	if a.Gateway.IsValid() {
+		address += "," + a.Gateway.String()
+	}
+	lines := []string{"method=manual\n", "address1=" + address + "\n"}
+	if len(a.DNS) > 0 {
+		dns := "dns="
+		for _, d := range a.DNS {
+			dns += d.String() + ";"
+		}
+		lines = append(lines, dns+"\n")
+	}
+	return lines
 }
 
 // missing are the lines of the address sections that a keyfile does not have.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/paperclip-nas/paperclip/internal/device/setting/blockedit"
 	"github.com/paperclip-nas/paperclip/internal/domain/nas"
+	"github.com/paperclip-nas/paperclip/internal/domain/reset"
 )
 
 // files is a file system in memory, by absolute names.
@@ -116,7 +117,7 @@ func TestReset(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			change := load(t, files{Main: test.before}).Reset(test.names)
+			change := load(t, files{Main: test.before}).Reset(test.names, reset.Wizard{})
 			if got := after(t, test.before, change); got != test.after {
 				t.Errorf("got\n%s\nwant\n%s", got, test.after)
 			}
@@ -125,7 +126,7 @@ func TestReset(t *testing.T) {
 			}
 			again := load(t, files{Main: test.after})
 			names := slices.DeleteFunc(slices.Concat(test.names, test.up), func(n string) bool { return strings.Contains(n, ":") })
-			if c := again.Reset(names); len(c.Edits) != 0 {
+			if c := again.Reset(names, reset.Wizard{}); len(c.Edits) != 0 {
 				t.Errorf("a second reset changes %+v", c.Edits)
 			}
 		})
@@ -202,7 +203,7 @@ func FuzzReset(f *testing.F) {
 		if err != nil || c.Obstacle != "" {
 			return
 		}
-		change := c.Reset([]string{"eth0", "eth1"})
+		change := c.Reset([]string{"eth0", "eth1"}, reset.Wizard{})
 		if blockedit.Check(text, change.Edits, Split) != nil {
 			return // refused
 		}

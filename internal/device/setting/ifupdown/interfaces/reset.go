@@ -8,6 +8,7 @@ import (
 
 	"github.com/paperclip-nas/paperclip/internal/device/setting/blockedit"
 	"github.com/paperclip-nas/paperclip/internal/domain/nas"
+	"github.com/paperclip-nas/paperclip/internal/domain/reset"
 )
 
 // standardMTU is the largest packet of plain Ethernet, in bytes.
@@ -28,14 +29,16 @@ type editor struct {
 	text    []string // by block
 	effects map[nas.Effect]bool
 	change  Change
+	wizard  reset.Wizard
 }
 
 // Reset works out the change for the wired interfaces named: DHCP instead of
 // addresses set by hand (E4), no jumbo frames (E5), no bond (E7), and no
 // dial-up that starts by itself (E6). Comments, order, other stanzas and the
-// owner's own commands (up, down and the like) stay.
-func (c Config) Reset(names []string) Change {
-	e := editor{config: c, effects: map[nas.Effect]bool{}}
+// owner's own commands (up, down and the like) stay. Where the set-up wizard was
+// told an address, the interface has that instead of DHCP.
+func (c Config) Reset(names []string, w reset.Wizard) Change {
+	e := editor{config: c, effects: map[nas.Effect]bool{}, wizard: w}
 	for _, b := range c.Blocks {
 		e.text = append(e.text, b.Text)
 	}
@@ -100,13 +103,20 @@ func (e *editor) dhcp(name, bond string) {
 		method := b.Method()
 		switch {
 		case i == chosen:
-			method = "dhcp"
+			method = e.method(name)
 		case b.Family() == "inet" && addressed(method):
 			method = "manual"
 		case b.Family() == "inet6" && method == "static":
 			method = "auto"
 		}
 		text := e.drop(b, bond != "")
+		if lines := e.byHand(name); i == chosen && lines != "" {
+			header := b.headerLine()
+			text = line(header) + lines + strings.TrimPrefix(text, header)
+			if text != b.Text {
+				e.effects[nas.E4] = true
+			}
+		}
 		if method != b.Method() {
 			e.effects[nas.E4] = true
 			text = swap(text, 3, method)
@@ -115,7 +125,7 @@ func (e *editor) dhcp(name, bond string) {
 	}
 	if chosen < 0 && last >= 0 {
 		e.effects[nas.E4] = true
-		e.set(last, line(e.text[last])+stanza(name))
+		e.set(last, line(e.text[last])+e.stanza(name))
 	}
 }
 
@@ -164,7 +174,7 @@ func (e *editor) disband(bond Bond) {
 			text = fmt.Sprintf("# Stanza %d of %s was here.\n", n, bond.Name)
 		}
 		for _, m := range missing {
-			text += stanza(m)
+			text += e.stanza(m)
 		}
 		missing = nil
 		e.set(i, text)
@@ -239,7 +249,38 @@ func (e *editor) set(i int, text string) {
 	e.text[i] = text
 }
 
-func stanza(name string) string { return "iface " + name + " inet dhcp\n" }
+// stanza is a new one for an interface that had none.
+func (e *editor) stanza(name string) string {
+	return "iface " + name + " inet " + e.method(name) + "\n" + e.byHand(name)
+}
+
+// method is how an interface gets its addresses afterwards.
+func (e *editor) method(name string) string {
+	if _, ok := e.wizard.Static(name); ok {
+		return "static"
+	}
+	return "dhcp"
+}
+
+// byHand are the lines of a stanza with the wizard's address, or none.
+func (e *editor) byHand(name string) string {
+	a, ok := e.wizard.Static(name)
+	if !ok {
+		return ""
+	}
+	text := "    address " + a.Address.String() + "\n"
+	if a.Gateway.IsValid() {
+		text += "    gateway " + a.Gateway.String() + "\n"
+	}
+	if len(a.DNS) > 0 {
+		text += "    dns-nameservers"
+		for _, d := range a.DNS {
+			text += " " + d.String()
+		}
+		text += "\n"
+	}
+	return text
+}
 
 // line is text that ends its line.
 func line(text string) string {
