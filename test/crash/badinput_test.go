@@ -112,7 +112,7 @@ func broken(t *testing.T, change func(map[string]string), missing ...string) (*c
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg.FS, cfg.Adapters = f, linuxAdapters(f, without{programs{d}, missing})
+	cfg.FS, cfg.Adapters = f, linuxAdapters(f, without{programs{d}, missing}, false)
 	return d, f, cfg
 }
 
@@ -152,7 +152,7 @@ func TestHalfWrittenFiles(t *testing.T) {
 				}
 				d := k.install(t, crashfs.Ordered)
 				put(d, name, text)
-				all, err := k.adapters(d)
+				all, _, err := k.adapters(d)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -245,7 +245,7 @@ func TestDisksThatCannotBeWritten(t *testing.T) {
 					default:
 						t.Fatalf("from operation %d of %d: half a reset\n%s", from, ops, difference(old, now))
 					}
-					if err := (doors{}).open(d); err != nil {
+					if err := linux().doors().open(d); err != nil {
 						t.Fatalf("from operation %d of %d: %v", from, ops, err)
 					}
 				}
@@ -351,8 +351,8 @@ func TestAdministratorWithoutSamba(t *testing.T) {
 			t.Fatal(err, problem)
 		}
 		after, _ := d.ReadFile(passdb)
-		if !signsIn(d) || !bytes.Equal(before, after) {
-			t.Errorf("signs in %t; Samba's accounts were %q and are %q", signsIn(d), before, after)
+		if !signsIn(d, anna, newPassword) || !bytes.Equal(before, after) {
+			t.Errorf("signs in %t; Samba's accounts were %q and are %q", signsIn(d, anna, newPassword), before, after)
 		}
 	})
 }

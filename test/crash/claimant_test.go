@@ -3,6 +3,7 @@ package crash
 import (
 	"context"
 	"crypto/ecdsa"
+	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/x509"
@@ -18,7 +19,6 @@ import (
 	"github.com/paperclip-nas/paperclip/internal/device/panel/memory"
 	"github.com/paperclip-nas/paperclip/internal/domain/access"
 	"github.com/paperclip-nas/paperclip/internal/domain/button"
-	"github.com/paperclip-nas/paperclip/internal/domain/catalog"
 	"github.com/paperclip-nas/paperclip/internal/domain/reset"
 	"github.com/paperclip-nas/paperclip/internal/protocol/corewire"
 	"github.com/paperclip-nas/paperclip/internal/protocol/deviceapi"
@@ -31,6 +31,7 @@ import (
 // device is core at work, with a person at its button and a front.
 type device struct {
 	core  *core.Core
+	root  *corewire.Client // at the console
 	panel *memory.Panel
 	ear   *memory.Listener
 	front *corewire.Client
@@ -54,11 +55,16 @@ func power(ctx context.Context, cfg core.Config) (*device, error) {
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	var running sync.WaitGroup
-	mine, theirs := net.Pipe()
+	front, theirs := net.Pipe()
+	console, roots := net.Pipe()
 	running.Go(func() { _ = c.Run(ctx) })
-	running.Go(func() { _ = c.Serve(ctx, mine) })
+	running.Go(func() { _ = c.Serve(ctx, front) })
+	running.Go(func() { _ = c.ServeConsole(ctx, console) })
 	d.stop = sync.OnceFunc(func() { cancel(); running.Wait() })
-	if d.front, err = corewire.Dial(ctx, theirs); err != nil {
+	var err1, err2 error
+	d.front, err1 = corewire.Dial(ctx, theirs)
+	d.root, err2 = corewire.Dial(ctx, roots)
+	if err := errors.Join(err1, err2); err != nil {
 		d.stop()
 		return nil, err
 	}
@@ -104,20 +110,25 @@ type claimant struct {
 	channel *sealed.Channel
 }
 
-func (d *device) enter(ctx context.Context) (*claimant, error) {
+// certified is a TLS key of a front, and whose device it is.
+func (d *device) certified(ctx context.Context) (id ed25519.PublicKey, leaf []byte, err error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	spki, err := x509.MarshalPKIXPublicKey(key.Public())
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	certs, err := d.front.Certify(ctx, corewire.CertifyRequest{LeafPublicKey: spki})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	id, leaf, err := identity.VerifyChain(certs.Chain, time.Now())
+	return identity.VerifyChain(certs.Chain, time.Now())
+}
+
+func (d *device) enter(ctx context.Context) (*claimant, error) {
+	id, leaf, err := d.certified(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -174,75 +185,4 @@ func (a *claimant) call(ctx context.Context, kind deviceapi.Kind, body, reply an
 		return err
 	}
 	return deviceapi.ParseReply(plain, reply)
-}
-
-// told is what the device has said so far: none of it may be unsaid by a cut.
-type told struct {
-	started       bool // its identity was shown
-	claims, tries int  // answered
-	accepted      int  // resets whose acceptance was answered
-	begun         int  // resets asked for
-	ended         int  // resets whose end was told
-	receipts      []string
-	problem       *catalog.Problem // with which the last reset ended
-}
-
-// teller changes it under a lock that the watcher of the disk takes too.
-type teller func(func(*told))
-
-// claim is a whole claim: press, a wrong code, the right one, plan, commit, and
-// the end of the reset.
-func (d *device) claim(ctx context.Context, scope reset.Scope, tell teller) error {
-	code, err := d.openClaim(ctx, scope)
-	if err != nil {
-		return err
-	}
-	tell(func(t *told) { t.claims++ })
-	a, err := d.enter(ctx)
-	if err != nil {
-		return err
-	}
-	wrong := code
-	wrong[0] = wrong[0]%6 + 1
-	counted := func() { tell(func(t *told) { t.tries++ }) }
-	if err := a.try(ctx, wrong, counted); err == nil {
-		return errors.New("a wrong code was taken")
-	}
-	if err := a.try(ctx, code, counted); err != nil {
-		return fmt.Errorf("the code that was said: %w", err)
-	}
-	var plan deviceapi.PlanReply
-	q := deviceapi.PlanCall{Mode: reset.Soft, Scope: scope, Administrator: anna}
-	if scope == hard {
-		q.Mode, q.Scope, q.Wizard = reset.Hard, "", &reset.Wizard{Name: "attic", Network: []reset.Address{}, Restore: reset.RestoreBundle}
-	}
-	if err := a.call(ctx, deviceapi.KindPlan, q, &plan); err != nil {
-		return err
-	}
-	commit := deviceapi.CommitCall{PlanHash: plan.Hash, Administrator: anna, Wizard: q.Wizard}
-	if reset.SetsPassword(q.Mode, q.Scope) {
-		commit.NewPassword = access.NewSecret(newPassword)
-	}
-	tell(func(t *told) { t.begun++ })
-	var accepted deviceapi.CommitReply
-	if err := a.call(ctx, deviceapi.KindCommit, commit, &accepted); err != nil {
-		return err
-	}
-	tell(func(t *told) { t.accepted++ })
-	for {
-		var p deviceapi.ProgressReply
-		if err := a.call(ctx, deviceapi.KindProgress, deviceapi.ProgressCall{Transaction: accepted.Transaction}, &p); err != nil {
-			return err
-		}
-		if p.Done {
-			tell(func(t *told) { t.ended++; t.problem = p.Problem; t.receipts = append(t.receipts, string(p.Receipt)) })
-			break
-		}
-		time.Sleep(10 * time.Millisecond) // fake time: lets the reset go on
-	}
-	if err := a.call(ctx, deviceapi.KindClose, deviceapi.Empty{}, &deviceapi.Empty{}); err != nil {
-		return err
-	}
-	time.Sleep(time.Minute) // fake time: the button's own windows pass
-	return nil
 }

@@ -11,6 +11,7 @@ package crash
 
 import (
 	"flag"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -30,34 +31,51 @@ var (
 func scenarios() []scenario {
 	if !*full {
 		return []scenario{
-			{kind: linux(), model: crashfs.Weak, scopes: []reset.Scope{reset.Credentials}, ending: forward},
-			{kind: linux(), model: crashfs.Ordered, scopes: []reset.Scope{reset.Network}, ending: verify},
-			{kind: ifupdowns(), model: crashfs.Weak, scopes: []reset.Scope{reset.Network}, ending: verify},
-			{kind: managers(), model: crashfs.Weak, scopes: []reset.Scope{reset.Network}, ending: forward},
-			{kind: virtual(), model: crashfs.Ordered, scopes: []reset.Scope{reset.Credentials}, ending: forward},
-			{kind: virtual(), model: crashfs.Weak, scopes: []reset.Scope{reset.Network}, ending: persist},
-			{kind: linux(), model: crashfs.Ordered, scopes: []reset.Scope{hard}, ending: forward},
+			{kind: linux(), model: crashfs.Weak, acts: resets(reset.Credentials), ending: forward},
+			{kind: linux(), model: crashfs.Ordered, acts: resets(reset.Network), ending: verify},
+			{kind: ifupdowns(), model: crashfs.Weak, acts: resets(reset.Network), ending: verify},
+			{kind: managers(), model: crashfs.Weak, acts: resets(reset.Network), ending: forward},
+			{kind: virtual(), model: crashfs.Ordered, acts: resets(reset.Credentials), ending: forward},
+			{kind: virtual(), model: crashfs.Weak, acts: resets(reset.Network), ending: persist},
+			{kind: linux(), model: crashfs.Ordered, acts: resets(hard), ending: forward},
+			restores(keeping(), crashfs.Weak)[0],      // confirmed, of a snapshot
+			restores(virtual(), crashfs.Ordered)[3], // taken back, of the bundle
+			restores(keeping(), crashfs.Ordered)[7],   // restarted, of the bundle
+			accounts(linux(), crashfs.Weak)[0],
+			accounts(virtual(), crashfs.Ordered)[1],
+			proofsAndWaits(linux(), crashfs.Weak)[0],
+			proofsAndWaits(virtual(), crashfs.Weak)[1],
 		}
 	}
 	var all []scenario
 	for _, k := range []kind{linux(), virtual()} {
 		for _, m := range []crashfs.Model{crashfs.Weak, crashfs.Ordered} {
 			for _, scope := range []reset.Scope{reset.Credentials, reset.Network, reset.All} {
-				all = append(all, scenario{kind: k, model: m, scopes: []reset.Scope{scope}, ending: forward})
+				all = append(all, scenario{kind: k, model: m, acts: resets(scope), ending: forward})
 			}
 			all = append(all,
-				scenario{kind: k, model: m, scopes: []reset.Scope{reset.Network, reset.Credentials}, ending: forward},
-				scenario{kind: k, model: m, scopes: []reset.Scope{hard}, ending: forward},
-				scenario{kind: k, model: m, scopes: []reset.Scope{hard}, ending: verify},
-				scenario{kind: k, model: m, scopes: []reset.Scope{reset.All}, ending: verify},
-				scenario{kind: k, model: m, scopes: []reset.Scope{reset.All}, ending: persist},
+				scenario{kind: k, model: m, acts: resets(reset.Network, reset.Credentials), ending: forward},
+				scenario{kind: k, model: m, acts: resets(hard), ending: forward},
+				scenario{kind: k, model: m, acts: resets(hard), ending: verify},
+				scenario{kind: k, model: m, acts: resets(reset.All), ending: verify},
+				scenario{kind: k, model: m, acts: resets(reset.All), ending: persist},
 			)
+		}
+	}
+	for _, k := range []kind{linux(), virtual()} {
+		for _, m := range []crashfs.Model{crashfs.Weak, crashfs.Ordered} {
+			all = slices.Concat(all, accounts(k, m), proofsAndWaits(k, m))
+		}
+	}
+	for _, k := range []kind{keeping(), virtual()} {
+		for _, m := range []crashfs.Model{crashfs.Weak, crashfs.Ordered} {
+			all = append(all, restores(k, m)...)
 		}
 	}
 	for _, k := range []kind{ifupdowns(), managers()} {
 		for _, m := range []crashfs.Model{crashfs.Weak, crashfs.Ordered} {
 			for _, e := range []ending{forward, verify, persist} {
-				all = append(all, scenario{kind: k, model: m, scopes: []reset.Scope{reset.Network}, ending: e})
+				all = append(all, scenario{kind: k, model: m, acts: resets(reset.Network), ending: e})
 			}
 		}
 	}
@@ -100,7 +118,7 @@ func TestEveryCrashPoint(t *testing.T) {
 // Core alone is killed while it ends one reset, and the power is cut in the next
 // one: what the first left unsynced is still open then.
 func TestKilledThenCutInTheNextReset(t *testing.T) {
-	s := scenario{kind: virtual(), model: crashfs.Weak, scopes: []reset.Scope{reset.Network}, ending: forward}
+	s := scenario{kind: virtual(), model: crashfs.Weak, acts: resets(reset.Network), ending: forward}
 	e := effort{first: 6}
 	if *full {
 		e.first = 24
@@ -114,7 +132,7 @@ func TestKilledThenCutInTheNextReset(t *testing.T) {
 				continue
 			}
 			next := &run{scenario: s, looks: first.looks[:2]}
-			next.scopes = []reset.Scope{reset.Credentials}
+			next.acts = resets(reset.Credentials)
 			next.carryOut(t, m.disk.Killed(), m.told)
 			c, err := next.crash(t.Context(), e)
 			sum.add(c)

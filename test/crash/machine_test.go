@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net/netip"
 	"slices"
 	"strings"
@@ -62,18 +61,46 @@ type kind struct {
 	// start is the rest of the system coming up: what it keeps in /run.
 	start func(*crashfs.Disk)
 	// adapters are over the disk and over the running system on it.
-	adapters func(*crashfs.Disk) ([]setting.Adapter, error)
+	adapters func(*crashfs.Disk) ([]setting.Adapter, core.Accounts, error)
+	// opens are the passwords with which each account may be open; one that is
+	// not named stays as it was.
+	opens map[string][]string
+	// wayIn: an administrator can always sign in (X24), at every moment.
+	wayIn bool
 }
 
 // linux is a Debian NAS: the real adapters over files, with stand-ins for the
 // programs that they run.
 func linux() kind {
-	return kind{"linux", linuxFiles, startLinux, func(d *crashfs.Disk) ([]setting.Adapter, error) {
-		return linuxAdapters(d, programs{d}), nil
+	return kind{name: "linux", files: linuxFiles, start: startLinux, opens: annas(), adapters: func(d *crashfs.Disk) ([]setting.Adapter, core.Accounts, error) {
+		return accounted(linuxAdapters(d, programs{d}, false))
 	}}
 }
 
-func linuxAdapters(d opfs.FS, run opfs.Runner) []setting.Adapter {
+// keeping is the same, whose owner keeps sealed keys: what was encrypted can be
+// put back after a reset.
+func keeping() kind {
+	k := linux()
+	k.adapters = func(d *crashfs.Disk) ([]setting.Adapter, core.Accounts, error) {
+		return accounted(linuxAdapters(d, programs{d}, true))
+	}
+	return k
+}
+
+// annas is a NAS on which Anna alone may get in, with her new password.
+func annas() map[string][]string { return map[string][]string{anna: {newPassword}} }
+
+// accounted adds who of the adapters knows the accounts.
+func accounted(all []setting.Adapter) ([]setting.Adapter, core.Accounts, error) {
+	for _, a := range all {
+		if known, ok := a.(core.Accounts); ok {
+			return all, known, nil
+		}
+	}
+	return nil, nil, errors.New("no adapter knows the accounts")
+}
+
+func linuxAdapters(d opfs.FS, run opfs.Runner, keepKeys bool) []setting.Adapter {
 	systemd := unit.System{FS: d, Runner: run}
 	return []setting.Adapter{
 		shadow.New(shadow.Config{FS: d, Clock: clock.System(), Rand: rand.Reader}),
@@ -82,9 +109,10 @@ func linuxAdapters(d opfs.FS, run opfs.Runner) []setting.Adapter {
 		ports.New(d, func(context.Context, nas.Ports) error { return nil }),
 		cockpit.New(d, run), pppoe.New(d, run),
 		fail2ban.New(systemd), ufw.New(d, run), firewalld.New(systemd), nftables.New(systemd), keepalived.New(systemd), libvirt.New(systemd),
-		faillock.New(d), encrypted.New(systemd, false),
-		// As if a second proof had come with the request.
-		authenticator.New(d, run, func(r setting.Request) bool { return r.Scope == reset.All }),
+		faillock.New(d), encrypted.New(systemd, keepKeys),
+		authenticator.New(d, run, func(r setting.Request) bool {
+			return r.SecondFactor || r.Scope == reset.All // as if a second proof had come with that
+		}),
 		networkd.New(networkd.Config{FS: d, Runner: run}),
 	}
 }
@@ -216,6 +244,9 @@ func (p programs) Run(_ context.Context, op string, c opfs.Command) (out opfs.Ou
 		case c.Path == "hostnamectl":
 			out.Stdout, _ = p.disk.ReadFile("/run/hostname")
 		case c.Path == "nft":
+			if runs, _ := p.disk.ReadFile(running("nftables.service")); string(runs) == "true" {
+				out.Stdout = []byte("table inet filter\n")
+			}
 		default:
 			return fmt.Errorf("%s: %w", c.Path, opfs.ErrNoCommand)
 		}
@@ -275,21 +306,18 @@ const memoryFile = "/etc/settings.json"
 
 // virtual is a NAS of the lab, which has every row.
 func virtual() kind {
-	return kind{"virtual", virtualFiles, func(*crashfs.Disk) {}, func(d *crashfs.Disk) ([]setting.Adapter, error) {
+	return kind{name: "virtual", files: virtualFiles, start: func(*crashfs.Disk) {}, opens: annas(), adapters: func(d *crashfs.Disk) ([]setting.Adapter, core.Accounts, error) {
 		st, err := memory.Open(d, memoryFile)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		return st.Adapters(), nil
+		return st.Adapters(), st, nil
 	}}
 }
 
 func virtualFiles(t testing.TB) map[string]string {
-	hash, err := memory.Hash(rand.Reader, access.NewSecret(oldPassword))
-	if err != nil {
-		t.Fatal(err)
-	}
-	data, err := json.MarshalIndent(memory.State{
+	hash := memoryHash(t, oldPassword)
+	return map[string]string{memoryFile: stored(t, memory.State{
 		Version: 1,
 		Settings: nas.Settings{
 			Name:   "cellar",
@@ -308,11 +336,36 @@ func virtualFiles(t testing.TB) map[string]string {
 			Firewall:   &nas.Firewall{Enabled: true, Rules: 3},
 		},
 		Hashes: map[string]string{anna: hash, "cleo": hash},
-	}, "", "  ")
+	})}
+}
+
+func memoryHash(t testing.TB, password string) string {
+	t.Helper()
+	hash, err := memory.Hash(rand.Reader, access.NewSecret(password))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return map[string]string{memoryFile: string(data) + "\n"}
+	return hash
+}
+
+// stored is the file of a virtual NAS.
+func stored(t testing.TB, s memory.State) string {
+	t.Helper()
+	data, err := json.MarshalIndent(s, "", "  ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data) + "\n"
+}
+
+func changedInMemory(t testing.TB, text string, change func(*memory.State)) string {
+	t.Helper()
+	var s memory.State
+	if err := json.Unmarshal([]byte(text), &s); err != nil {
+		t.Fatal(err)
+	}
+	change(&s)
+	return stored(t, s)
 }
 
 // install is the NAS before anything of ours has run on it.
@@ -337,82 +390,6 @@ func looks(d *crashfs.Disk) string {
 		fmt.Fprintf(&b, "%s %v %d:%d\n%s\n", path, f.Mode, f.UID, f.GID, f.Data)
 	}
 	return b.String()
-}
-
-// doors looks for doors that stand open. It remembers which hash is that of the
-// new password, as hashing is slow.
-type doors map[string]bool
-
-func (k doors) fits(hash string, matches func() bool) bool {
-	fits, known := k[hash]
-	if !known {
-		fits = matches()
-		k[hash] = fits
-	}
-	return fits
-}
-
-// open says which door stands open that was not: a blank password, or an
-// account that is not locked any more and is not the chosen administrator's
-// with the new password.
-func (k doors) open(d *crashfs.Disk) error {
-	text, err := d.ReadFile("/etc/shadow")
-	if errors.Is(err, fs.ErrNotExist) {
-		return k.openVirtual(d)
-	}
-	if err != nil {
-		return err
-	}
-	locked := map[string]bool{"root": true, "ben": true}
-	seen := 0
-	for line := range strings.Lines(string(text)) {
-		f := strings.Split(line, ":")
-		if len(f) != 9 {
-			continue
-		}
-		seen++
-		if f[1] == "" {
-			return fmt.Errorf("the password of %s is blank", f[0])
-		}
-		if locked[f[0]] && f[1][0] != '!' && f[1][0] != '*' {
-			return fmt.Errorf("%s was locked and is not any more", f[0])
-		}
-		if f[0] == anna && f[1][0] != '!' && !k.fits(f[1], func() bool { return signsIn(d) }) {
-			return fmt.Errorf("anna's account is unlocked, and not with her new password")
-		}
-	}
-	if seen != 5 {
-		return fmt.Errorf("%d accounts in the shadow file, not 5", seen)
-	}
-	return nil
-}
-
-// signsIn reports whether Anna's new password opens her account.
-func signsIn(d *crashfs.Disk) bool {
-	ok, err := shadow.New(shadow.Config{FS: d, Clock: clock.System(), Rand: rand.Reader}).Check(context.Background(), anna, access.NewSecret(newPassword))
-	return ok && err == nil
-}
-
-func (k doors) openVirtual(d *crashfs.Disk) error {
-	raw, err := d.ReadFile(memoryFile)
-	if err != nil {
-		return err
-	}
-	var s memory.State
-	if err := json.Unmarshal(raw, &s); err != nil {
-		return err
-	}
-	for _, a := range s.Settings.Accounts {
-		switch {
-		case a.Name == "root" && a.Enabled:
-			return errors.New("root was locked and is not any more")
-		case a.Name != "root" && s.Hashes[a.Name] == "":
-			return fmt.Errorf("the password of %s is blank", a.Name)
-		case a.Name == anna && a.Enabled && !k.fits(s.Hashes[anna], func() bool { return memory.Matches(s.Hashes[anna], access.NewSecret(newPassword)) }):
-			return errors.New("anna's account is unlocked, and not with her new password")
-		}
-	}
-	return nil
 }
 
 // stubborn is an adapter whose verification never succeeds, so that everything
@@ -440,10 +417,10 @@ const (
 )
 
 // parts are the adapters of a device that ends its resets so.
-func (k kind) parts(d *crashfs.Disk, e ending) ([]setting.Adapter, error) {
-	all, err := k.adapters(d)
+func (k kind) parts(d *crashfs.Disk, e ending) ([]setting.Adapter, core.Accounts, error) {
+	all, known, err := k.adapters(d)
 	if err != nil || e == forward {
-		return all, err
+		return all, known, err
 	}
 	for i, a := range all {
 		last := slices.Contains([]string{networkd.ID, ifupdown.ID, networkmanager.ID, "memory.e7"}, a.ID())
@@ -454,13 +431,13 @@ func (k kind) parts(d *crashfs.Disk, e ending) ([]setting.Adapter, error) {
 			all[i] = refusing{a}
 		}
 	}
-	return all, nil
+	return all, known, nil
 }
 
 // config is the device on a disk.
 func (k kind) config(d *crashfs.Disk, e ending) (core.Config, error) {
-	all, err := k.parts(d, e)
+	all, known, err := k.parts(d, e)
 	return core.Config{
-		Name: "cellar", Model: "Linux NAS", Dir: stateDir, FS: d, Clock: clock.System(), Rand: rand.Reader, Adapters: all,
+		Name: "cellar", Model: "Linux NAS", Dir: stateDir, FS: d, Clock: clock.System(), Rand: rand.Reader, Adapters: all, Accounts: known,
 	}, err
 }

@@ -53,17 +53,17 @@ func bases(op string) []scenario {
 	for _, common := range []string{"attempts.", "codes.", "identity.", "journal.", "receipt."} {
 		if strings.HasPrefix(op, common) {
 			return []scenario{
-				{kind: virtual(), scopes: []reset.Scope{reset.Credentials}, ending: forward},
-				{kind: virtual(), scopes: []reset.Scope{reset.Network}, ending: verify},
+				{kind: virtual(), acts: resets(reset.Credentials), ending: forward},
+				{kind: virtual(), acts: resets(reset.Network), ending: verify},
 			}
 		}
 	}
 	both := []scenario{
-		{kind: linux(), scopes: []reset.Scope{reset.All}, ending: forward},
-		{kind: linux(), scopes: []reset.Scope{reset.All}, ending: verify},
+		{kind: linux(), acts: resets(reset.All), ending: forward},
+		{kind: linux(), acts: resets(reset.All), ending: verify},
 	}
 	if strings.HasPrefix(op, "shadow.persist.") || strings.HasPrefix(op, "samba.persist.") { // in a reset of all, the guests are next in the same directories
-		both[0].scopes = []reset.Scope{reset.Credentials}
+		both[0].acts = resets(reset.Credentials)
 	}
 	return both
 }

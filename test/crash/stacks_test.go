@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/paperclip-nas/paperclip/internal/device/core"
 	"github.com/paperclip-nas/paperclip/internal/device/setting"
 	"github.com/paperclip-nas/paperclip/internal/device/setting/ifupdown"
 	"github.com/paperclip-nas/paperclip/internal/device/setting/networkmanager"
@@ -57,8 +58,8 @@ func ifupdowns() kind {
 		d.Wipe("/run")
 		put(d, "/run/network/ifstate", "bond0=bond0\neth0=eth0\neth1=eth1\nlo=lo\n")
 	}
-	return kind{"ifupdown", files, start, func(d *crashfs.Disk) ([]setting.Adapter, error) {
-		return withStack(d, ifupdown.New(ifupdown.Config{FS: d, Runner: ifPrograms{d}})), nil
+	return kind{name: "ifupdown", files: files, start: start, opens: annas(), adapters: func(d *crashfs.Disk) ([]setting.Adapter, core.Accounts, error) {
+		return accounted(withStack(d, ifupdown.New(ifupdown.Config{FS: d, Runner: ifPrograms{d}})))
 	}}
 }
 
@@ -102,8 +103,8 @@ func managers() kind {
 		d.Wipe("/run")
 		put(d, "/run/NetworkManager/pid", "1")
 	}
-	return kind{"NetworkManager", files, start, func(d *crashfs.Disk) ([]setting.Adapter, error) {
-		return withStack(d, networkmanager.New(networkmanager.Config{FS: d, Runner: nmPrograms{d}})), nil
+	return kind{name: "NetworkManager", files: files, start: start, opens: annas(), adapters: func(d *crashfs.Disk) ([]setting.Adapter, core.Accounts, error) {
+		return accounted(withStack(d, networkmanager.New(networkmanager.Config{FS: d, Runner: nmPrograms{d}})))
 	}}
 }
 

@@ -1,9 +1,7 @@
 package crash
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -12,12 +10,12 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/paperclip-nas/paperclip/internal/device/core"
 	"github.com/paperclip-nas/paperclip/internal/device/journal"
+	"github.com/paperclip-nas/paperclip/internal/domain/access"
 	"github.com/paperclip-nas/paperclip/internal/domain/catalog"
-	"github.com/paperclip-nas/paperclip/internal/domain/reset"
-	"github.com/paperclip-nas/paperclip/internal/protocol/receipt"
 	"github.com/paperclip-nas/paperclip/internal/x/opfs/crashfs"
 )
 
@@ -25,17 +23,31 @@ import (
 type scenario struct {
 	kind   kind
 	model  crashfs.Model
-	scopes []reset.Scope // one claim after the other
+	before []act // done undisturbed, and durable, beforehand
+	acts   []act
 	ending ending
+	policy access.ButtonPolicy
 	mutant string // the fsync that the program forgot
 }
 
 func (s scenario) String() string {
-	var scopes []string
-	for _, x := range s.scopes {
-		scopes = append(scopes, string(x))
+	var names []string
+	for _, a := range slices.Concat(s.before, s.acts) {
+		names = append(names, a.name)
 	}
-	return fmt.Sprintf("%s, %s, %s, %s disk", s.kind.name, strings.Join(scopes, " then "), s.ending, s.model)
+	return fmt.Sprintf("%s, %s, %s, %s disk", s.kind.name, strings.Join(names, " then "), s.ending, s.model)
+}
+
+// trial reports whether something in it is on trial.
+func (s scenario) trial() bool {
+	return slices.ContainsFunc(s.acts, func(a act) bool { return a.trial })
+}
+
+// config is the device of the scenario on a disk, in one start of the system.
+func (s scenario) config(d *crashfs.Disk, b boot) (core.Config, error) {
+	cfg, err := s.kind.config(d, s.ending)
+	cfg.Boot, cfg.Policy, cfg.Trial = b, s.policy, trialTime
+	return cfg, err
 }
 
 // moment is a point of a run: the disk then, and what had been told.
@@ -43,22 +55,28 @@ type moment struct {
 	at   crashfs.Point
 	disk *crashfs.Disk
 	told told
+	boot string        // which start of the system it was
+	up   time.Duration // and how long it had been up
 }
 
 // run is a recorded scenario.
 type run struct {
 	scenario
 	moments []moment
-	looks   []string // of the system after so many resets
+	looks   []string // of the system after so many changes, the last of which may not stay
 	between []string // of a system all new that is going to be all old again
 	syncs   []string // the names of its fsyncs
 	key     string   // the device's
+	settled int      // changes that were made beforehand
 }
 
 // recorder collects moments of a disk.
 type recorder struct {
 	mu      sync.Mutex
+	disk    *crashfs.Disk
 	told    told
+	boot    boot
+	starts  int
 	moments []moment
 }
 
@@ -69,16 +87,30 @@ func (r *recorder) tell(change func(*told)) {
 	change(&r.told)
 }
 
-func (r *recorder) watch(d *crashfs.Disk) {
-	d.Watch(func(p crashfs.Point) {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		r.moments = append(r.moments, moment{p, d.Killed(), r.told})
-	})
+// restarts is another start of the system.
+func (r *recorder) restarts() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.starts++
+	r.boot = boot{fmt.Sprint("start ", r.starts), time.Now()}
+}
+
+func (r *recorder) watch() {
+	r.disk.Watch(func(p crashfs.Point) { r.take(p) })
+}
+
+func (r *recorder) take(p crashfs.Point) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	x := r.told
+	if !x.asked.IsZero() {
+		x.now = time.Now()
+	}
+	r.moments = append(r.moments, moment{p, r.disk.Killed(), x, r.boot.id, time.Since(r.boot.at)})
 }
 
 // record carries a scenario out, undisturbed, from the first start of the
-// device on a fresh system.
+// device on a fresh system, or from where what came before has left it.
 func record(t *testing.T, s scenario) *run {
 	t.Helper()
 	d := s.kind.install(t, s.model)
@@ -90,44 +122,69 @@ func record(t *testing.T, s scenario) *run {
 	return r
 }
 
-// carryOut starts the device on a disk and does the claims of the scenario.
+// carryOut starts the device on a disk and does what the scenario says.
 func (r *run) carryOut(t *testing.T, d *crashfs.Disk, x told) {
 	t.Helper()
-	rec := recorder{told: x}
-	rec.watch(d)
-	cfg, err := r.kind.config(d, r.ending)
-	if err != nil {
+	b := &box{run: r, rec: &recorder{disk: d, told: x}}
+	b.rec.restarts()
+	if len(r.before) == 0 {
+		b.rec.watch()
+	}
+	if err := b.start(t.Context(), false); err != nil {
 		t.Fatal(err)
 	}
-	dev, err := power(t.Context(), cfg)
-	if err != nil {
-		t.Fatal(err)
+	defer func() { b.stop() }()
+	r.key = b.core.KeyID()
+	b.rec.tell(func(x *told) { x.started = true })
+	ending := r.ending
+	r.ending = forward
+	for _, a := range r.before {
+		r.act(t, b, a)
 	}
-	defer dev.stop()
-	r.key = dev.core.KeyID()
-	rec.tell(func(x *told) { x.started = true })
-	for _, scope := range r.scopes {
-		if err := dev.claim(t.Context(), scope, rec.tell); err != nil {
-			t.Fatalf("%s: %v", scope, err)
+	if r.settled = b.rec.told.accepted; len(r.before) > 0 {
+		r.ending = ending
+		b.stop()
+		d.Settle()
+		b.rec.watch()
+		if err := b.start(t.Context(), false); err != nil {
+			t.Fatal(err)
 		}
-		now := looks(d)
-		if back := now == r.looks[len(r.looks)-1]; back == (r.ending == forward) {
-			t.Fatalf("%s: ended with everything old: %t", r.scenario, back)
-		}
-		r.looks = append(r.looks, now)
 	}
+	r.ending = ending
+	for _, a := range r.acts {
+		r.act(t, b, a)
+	}
+	b.rec.take(crashfs.Point{Op: "the end", At: crashfs.After})
 	d.Watch(nil)
-	r.moments, r.syncs = append(rec.moments, moment{crashfs.Point{Op: "the end", At: crashfs.After}, d.Killed(), rec.told}), d.Syncs()
+	r.moments, r.syncs = b.rec.moments, d.Syncs()
 	for _, m := range r.moments {
-		if strings.HasPrefix(m.at.Op, "journal.persisted.") {
+		if strings.HasPrefix(m.at.Op, "journal.persisted.") && !r.trial() {
 			r.between = append(r.between, looks(m.disk))
 		}
 	}
 }
 
-// allowed is how many resets may have come true, from and to, for a device that
+// act does one thing.
+func (r *run) act(t *testing.T, b *box, a act) {
+	t.Helper()
+	if err := a.do(t.Context(), b); err != nil {
+		t.Fatalf("%s: %v", a.name, explain(err))
+	}
+	now := looks(b.rec.disk)
+	if back := now == r.looks[len(r.looks)-1]; back != (a.undone || r.ending != forward) {
+		t.Fatalf("%s: %s ended with everything old: %t, %v\n%s", r.scenario, a.name, back, b.rec.told.problem, difference(r.looks[len(r.looks)-1], now))
+	}
+	switch {
+	case !a.undone:
+		r.looks = append(r.looks, now)
+	case a.trial && b.inForce != "": // what it would have been
+		r.looks = append(r.looks, b.inForce)
+	}
+}
+
+// allowed is how many changes may have come true, from and to, for a device that
 // has told so much.
-func (r *run) allowed(x told) (from, to int) { return x.accepted, x.begun }
+func (r *run) allowed(x told) (from, to int) { return x.sure, x.maybe }
 
 // tally counts.
 type tally struct {
@@ -162,8 +219,15 @@ type inquiry struct {
 	*run
 	effort
 	tally
-	doors doors
-	seen  map[string]bool
+	doors  doors
+	seen   map[string]bool
+	starts int
+}
+
+// boots is a start of the system that is another one than any before.
+func (q *inquiry) boots() boot {
+	q.starts++
+	return boot{fmt.Sprint("start after a cut ", q.starts), time.Now()}
 }
 
 // nearby is how many points after a mutant's fsync are all tried; of the rest, a
@@ -172,7 +236,7 @@ const nearby = 40
 
 // crash tries everything and stops at the first failure.
 func (r *run) crash(ctx context.Context, e effort) (tally, error) {
-	q := &inquiry{run: r, effort: e, doors: doors{}, seen: map[string]bool{}}
+	q := &inquiry{run: r, effort: e, doors: r.kind.doors(), seen: map[string]bool{}}
 	since := -1 // points since the mutant's fsync
 	for i, m := range r.moments {
 		if m.at.Op == r.mutant {
@@ -215,7 +279,8 @@ func (q *inquiry) moment(ctx context.Context, m moment) error {
 // kill is the program's death alone: what was written stays, but is no safer
 // for it, so that a power cut while the next one recovers is tried as well.
 func (q *inquiry) kill(ctx context.Context, m moment) error {
-	return q.crashed(ctx, m.disk.Killed(), m.told, false, q.again > 0 && q.kills%q.again == 0)
+	still := boot{m.boot, time.Now().Add(-m.up)}
+	return q.crashed(ctx, m.disk.Killed(), m.told, &still, q.again > 0 && q.kills%q.again == 0)
 }
 
 // cut is a disk as found after a power cut, and with a bad sector in one of the
@@ -243,7 +308,7 @@ func (q *inquiry) cut(ctx context.Context, d *crashfs.Disk, x told, deeper bool)
 		}
 		q.seen[key] = true
 		again := deeper && q.again > 0 && len(q.seen)%q.again == 0
-		if err := q.crashed(ctx, c, x, true, again); err != nil {
+		if err := q.crashed(ctx, c, x, nil, again); err != nil {
 			if bad != "" {
 				err = fmt.Errorf("with a damaged %s: %w", bad, err)
 			}
@@ -269,7 +334,7 @@ func (q *inquiry) bothDamaged(ctx context.Context, d *crashfs.Disk, x told) erro
 	if a, b := damage(d, "journal.a"), damage(d, "journal.b"); !a && !b {
 		return nil
 	}
-	cfg, err := q.kind.config(d, q.ending)
+	cfg, err := q.config(d, q.boots())
 	if err != nil {
 		return err
 	}
@@ -295,20 +360,20 @@ func damage(d *crashfs.Disk, name string) bool {
 	return true
 }
 
-// crashed starts the device again on a disk, and judges. With deeper, every
-// point of that recovery is a place for a power cut again.
-func (q *inquiry) crashed(ctx context.Context, d *crashfs.Disk, x told, cut, deeper bool) error {
-	var rec recorder
+// crashed starts the device again on a disk, in the same start of the system or
+// in another, and judges. With deeper, every point of that recovery is a place
+// for a power cut again.
+func (q *inquiry) crashed(ctx context.Context, d *crashfs.Disk, x told, still *boot, deeper bool) error {
+	rec := recorder{disk: d, told: x}
 	if deeper {
-		rec.told = x
-		rec.watch(d)
+		rec.watch()
 	}
 	q.recoveries++
-	if err := q.recover(ctx, d, x, cut); err != nil {
+	if err := q.recover(ctx, &rec, still); err != nil {
 		return err
 	}
 	d.Watch(nil)
-	i, err := q.judge(d, x)
+	i, err := q.judge(d, rec.told)
 	if err != nil {
 		return err
 	}
@@ -317,7 +382,7 @@ func (q *inquiry) crashed(ctx context.Context, d *crashfs.Disk, x told, cut, dee
 	} else {
 		q.news++
 	}
-	if err := q.noOp(ctx, d, x); err != nil {
+	if err := q.noOp(ctx, d, rec.told); err != nil {
 		return err
 	}
 	for _, m := range rec.moments {
@@ -326,7 +391,7 @@ func (q *inquiry) crashed(ctx context.Context, d *crashfs.Disk, x told, cut, dee
 			return fmt.Errorf("%s of its recovery: %w", m.at, err)
 		}
 		for c := range m.disk.Cuts(q.second) {
-			if err := q.cut(ctx, c, x, false); err != nil {
+			if err := q.cut(ctx, c, m.told, false); err != nil {
 				return fmt.Errorf("cut again %s of its recovery: %w", m.at, err)
 			}
 		}
@@ -334,27 +399,19 @@ func (q *inquiry) crashed(ctx context.Context, d *crashfs.Disk, x told, cut, dee
 	return nil
 }
 
-// recover is a start of the system after a cut (the recovery unit, then doors,
-// then core), or of core alone.
-func (q *inquiry) recover(ctx context.Context, d *crashfs.Disk, x told, cut bool) error {
-	if cut {
-		cfg, err := q.kind.config(d, q.ending)
-		if err != nil {
+// recover is a start of core alone, or of the system after a cut: the recovery
+// unit, then doors, then core.
+func (q *inquiry) recover(ctx context.Context, rec *recorder, still *boot) error {
+	d := rec.disk
+	if still == nil {
+		rec.boot = q.boots()
+		if err := q.recoverFiles(ctx, rec); err != nil {
 			return err
 		}
-		if err := core.Recover(ctx, cfg); err != nil {
-			return fmt.Errorf("the recovery unit: %w", explain(err))
-		}
-		from, to := q.allowed(x)
-		if now := looks(d); !slices.Contains(q.looks[from:to+1], now) && !slices.Contains(q.between, now) {
-			return fmt.Errorf("the doors open on a half state:\n%s", difference(q.looks[from], now))
-		}
-		if err := q.doors.open(d); err != nil {
-			return fmt.Errorf("after the recovery unit: %w", err)
-		}
-		q.kind.start(d)
+	} else {
+		rec.boot = *still
 	}
-	cfg, err := q.kind.config(d, q.ending)
+	cfg, err := q.config(d, rec.boot)
 	if err != nil {
 		return err
 	}
@@ -363,107 +420,60 @@ func (q *inquiry) recover(ctx context.Context, d *crashfs.Disk, x told, cut bool
 		return fmt.Errorf("core: %w", explain(err))
 	}
 	defer dev.stop()
-	if x.started && dev.core.KeyID() != q.key {
+	if rec.told.started && dev.core.KeyID() != q.key {
 		return errors.New("the device has become another one: its identity key is gone")
 	}
-	return q.receipts(dev, d, x)
+	if err := q.decide(ctx, &box{device: dev, run: q.run, rec: rec}, still != nil); err != nil {
+		return err
+	}
+	return q.receipts(dev, d, rec.told)
+}
+
+func (q *inquiry) recoverFiles(ctx context.Context, rec *recorder) error {
+	d := rec.disk
+	cfg, err := q.config(d, rec.boot)
+	if err != nil {
+		return err
+	}
+	if err := core.Recover(ctx, cfg); err != nil {
+		return fmt.Errorf("the recovery unit: %w", explain(err))
+	}
+	from, to := q.allowed(rec.told)
+	if now := looks(d); !slices.Contains(q.looks[from:to+1], now) && !slices.Contains(q.between, now) {
+		return fmt.Errorf("the doors open on a half state:\n%s", difference(q.looks[from], now))
+	}
+	if err := q.doors.open(d); err != nil {
+		return fmt.Errorf("after the recovery unit: %w", err)
+	}
+	q.kind.start(d)
+	return nil
+}
+
+// decide ends a trial that goes on because core alone was killed: by its time,
+// or by the owner. A trial that a power cut has overtaken is over.
+func (q *inquiry) decide(ctx context.Context, b *box, goesOn bool) error {
+	open, err := journal.New(b.rec.disk, stateDir).Open()
+	if err != nil || open == nil {
+		return err
+	}
+	if open.State != journal.OnTrial || !goesOn {
+		return fmt.Errorf("what was begun is not ended: %s", open.State)
+	}
+	if q.recoveries%2 == 0 {
+		b.rec.tell(func(x *told) { x.maybe = x.sure }) // whatever was asked for, the device did not take it
+		time.Sleep(trialTime)
+	} else {
+		b.rec.tell(func(x *told) { x.maybe = x.sure })
+		if err := b.decided(ctx, false); err != nil {
+			return fmt.Errorf("confirming after core was killed: %w", err)
+		}
+	}
+	time.Sleep(10 * time.Second)
+	return nil
 }
 
 // explain adds the cause, which is not for people.
 func explain(err error) error { return errors.Join(err, errors.Unwrap(err)) }
-
-// receipts must be whole, chained, one for each reset that has ended, and hold
-// what was told.
-func (q *inquiry) receipts(dev *device, d *crashfs.Disk, x told) error {
-	list, err := dev.core.Receipts()
-	if err != nil {
-		return err
-	}
-	want := receipt.Undone
-	if q.ending == forward {
-		want = receipt.Committed
-	}
-	for _, r := range list.Receipts {
-		if !r.Valid || r.Statement.Result != want {
-			return fmt.Errorf("receipt %s: valid %t, result %s", r.Name, r.Valid, r.Statement.Result)
-		}
-	}
-	n := len(list.Receipts)
-	if from, to := q.allowed(x); n < from || n > to {
-		return fmt.Errorf("%d receipts, not %d to %d", n, from, to)
-	}
-	if from, _ := q.allowed(x); q.ending == forward && looks(d) != q.looks[n] {
-		return fmt.Errorf("%d receipts, but the settings are others:\n%s", n, difference(q.looks[from], looks(d)))
-	}
-	var kept []string
-	for _, r := range list.Receipts {
-		raw, _ := d.ReadFile(stateDir + "/receipts/" + r.Name)
-		kept = append(kept, string(raw))
-	}
-	for i, r := range x.receipts {
-		if !slices.Contains(kept, r) {
-			return fmt.Errorf("receipt %d that was told is not kept", i+1)
-		}
-	}
-	return nil
-}
-
-// judge looks at the disk after a recovery.
-func (q *inquiry) judge(d *crashfs.Disk, x told) (resets int, err error) {
-	from, to := q.allowed(x)
-	now := looks(d)
-	i := slices.Index(q.looks[from:to+1], now)
-	if i < 0 {
-		return 0, fmt.Errorf("neither all old nor all new:\n%s", difference(q.looks[from], now))
-	}
-	if err := q.doors.open(d); err != nil {
-		return 0, err
-	}
-	if err := counters(d, x); err != nil {
-		return 0, err
-	}
-	j := journal.New(d, stateDir)
-	if open, err := j.Open(); err != nil || open != nil {
-		return 0, fmt.Errorf("the journal is still open: %v, %v", open, err)
-	}
-	if last, err := j.Last(); err != nil || last != nil && slices.ContainsFunc(last.Steps, func(s reset.Step) bool { return s.Data != nil }) {
-		return 0, fmt.Errorf("the journal still holds undo images: %v", err)
-	}
-	a, _ := d.ReadFile(stateDir + "/journal.a")
-	b, _ := d.ReadFile(stateDir + "/journal.b")
-	if !bytes.Equal(a, b) || exists(d, stateDir+"/journal.open") {
-		return 0, errors.New("the journal is not tidy")
-	}
-	return from + i, nil
-}
-
-// counters never go back.
-func counters(d *crashfs.Disk, x told) error {
-	var n struct{ Claims, Tries int }
-	raw, err := d.ReadFile(stateDir + "/attempts.json")
-	if err == nil {
-		err = json.Unmarshal(raw, &n)
-	}
-	if x.claims+x.tries > 0 && err != nil {
-		return fmt.Errorf("the counters: %w", err)
-	}
-	if n.Claims < x.claims || n.Tries < x.tries {
-		return fmt.Errorf("%d claims and %d tries are counted, but %d and %d were answered", n.Claims, n.Tries, x.claims, x.tries)
-	}
-	return nil
-}
-
-// noOp starts the device once more, which changes nothing.
-func (q *inquiry) noOp(ctx context.Context, d *crashfs.Disk, x told) error {
-	before := d.Killed()
-	if err := q.recover(ctx, d, x, true); err != nil {
-		return fmt.Errorf("started again: %w", err)
-	}
-	if d.Sum() != before.Sum() {
-		return fmt.Errorf("starting again changes something:\n%s", difference(whole(before), whole(d)))
-	}
-	return nil
-}
 
 func whole(d *crashfs.Disk) string {
 	var b strings.Builder

@@ -282,7 +282,7 @@ func (a adapter) replace(op string, s reset.Step, which func(data) (from, to par
 	}
 	switch {
 	case now.equal(to):
-		return nil
+		return a.store.settle(a.ID() + op)
 	case !now.equal(from):
 		return setting.ErrThirdValue
 	}

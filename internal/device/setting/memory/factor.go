@@ -90,7 +90,7 @@ func (st *Store) mark(op, user string, from, to bool) error {
 	case a == nil:
 		return fmt.Errorf("%s: %w", user, setting.ErrThirdValue)
 	case a.SecondFactor == to:
-		return nil
+		return st.settle(op)
 	}
 	a.SecondFactor = to
 	return st.save(op, s)

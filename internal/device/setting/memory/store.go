@@ -111,6 +111,10 @@ func (st *Store) save(op string, s State) error {
 	return atomicfile.Replace(st.fsys, op, st.file, append(raw, '\n'), atomicfile.Options{Mode: 0o600})
 }
 
+// settle is for a file that is as it is to be: what a run that was cut short has
+// left goes, and what it wrote is durable.
+func (st *Store) settle(op string) error { return atomicfile.Settle(st.fsys, op, st.file) }
+
 // Check says whether the password is the account's, on the running system. A
 // missing account costs the same work and is false.
 func (st *Store) Check(_ context.Context, user string, password access.Secret) (bool, error) {

@@ -26,6 +26,13 @@ func (d *Disk) Killed() *Disk {
 	return c
 }
 
+// Settle makes everything durable, as a sync of the whole system does.
+func (d *Disk) Settle() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.safe, d.pending = d.now.clone(), nil
+}
+
 // empty is a disk with everything of d but its content.
 func (d *Disk) empty() *Disk {
 	c := New(d.model)
