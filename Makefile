@@ -37,7 +37,7 @@ kill:            ## a child killed at every operation of a reset, restarted: all
 	$(GO) test ./internal/device/journal -run 'TestKilledAtEveryOperation|TestTheSuite' -count=1 -timeout 30m -v -crash.every=1 | grep -vE '^ *(===|---) .*/places'
 
 crash:           ## a power cut at every point of every reset, on disks that forget (by hand: 20 minutes)
-	$(GO) test ./test/crash -run 'TestEveryCrashPoint|TestKilledThenCut|TestEveryFsyncIsNeeded' -crash.full -count=1 -timeout 90m -v
+	GOGC=400 $(GO) test ./test/crash -run 'TestEveryCrashPoint|TestKilledThenCut|TestEveryFsyncIsNeeded' -crash.full -count=1 -timeout 90m -v
 
 bench-reset:     ## journal and files, accepted to committed, beside the same writes and fsyncs alone
 	$(GO) test ./test/crash -run '^$$' -bench '^BenchmarkReset$$' -benchtime 40x -count=1

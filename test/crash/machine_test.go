@@ -394,14 +394,14 @@ func looks(d *crashfs.Disk) string {
 
 // stubborn is an adapter whose verification never succeeds, so that everything
 // goes back.
-type stubborn struct{ setting.Adapter }
+type stubborn struct{ setting.Keeper }
 
 func (stubborn) Verify(context.Context, reset.Step) error {
 	return fmt.Errorf("told to fail: %w", setting.ErrPermanent)
 }
 
 // refusing is one that cannot write: everything before it goes back.
-type refusing struct{ setting.Adapter }
+type refusing struct{ setting.Keeper }
 
 func (refusing) Persist(context.Context, reset.Step) error {
 	return fmt.Errorf("told to fail: %w", setting.ErrPermanent)
@@ -426,9 +426,9 @@ func (k kind) parts(d *crashfs.Disk, e ending) ([]setting.Adapter, core.Accounts
 		last := slices.Contains([]string{networkd.ID, ifupdown.ID, networkmanager.ID, "memory.e7"}, a.ID())
 		switch {
 		case last && e == verify:
-			all[i] = stubborn{a}
+			all[i] = stubborn{a.(setting.Keeper)}
 		case last && e == persist:
-			all[i] = refusing{a}
+			all[i] = refusing{a.(setting.Keeper)}
 		}
 	}
 	return all, known, nil

@@ -130,27 +130,27 @@ func (r *run) carryOut(t *testing.T, d *crashfs.Disk, x told) {
 	if len(r.before) == 0 {
 		b.rec.watch()
 	}
-	if err := b.start(t.Context(), false); err != nil {
-		t.Fatal(err)
-	}
-	defer func() { b.stop() }()
-	r.key = b.core.KeyID()
-	b.rec.tell(func(x *told) { x.started = true })
-	ending := r.ending
-	r.ending = forward
-	for _, a := range r.before {
-		r.act(t, b, a)
-	}
-	if r.settled = b.rec.told.accepted; len(r.before) > 0 {
-		r.ending = ending
-		b.stop()
-		d.Settle()
-		b.rec.watch()
+	start := func() {
 		if err := b.start(t.Context(), false); err != nil {
 			t.Fatal(err)
 		}
+		r.key = b.core.KeyID()
+		b.rec.tell(func(x *told) { x.started = true })
 	}
-	r.ending = ending
+	if len(r.before) > 0 {
+		ending := r.ending
+		r.ending = forward
+		start()
+		for _, a := range r.before {
+			r.act(t, b, a)
+		}
+		b.stop()
+		d.Settle()
+		b.rec.watch()
+		r.ending, r.settled = ending, b.rec.told.accepted
+	}
+	start()
+	defer func() { b.stop() }()
 	for _, a := range r.acts {
 		r.act(t, b, a)
 	}
@@ -377,13 +377,16 @@ func (q *inquiry) crashed(ctx context.Context, d *crashfs.Disk, x told, still *b
 	if err != nil {
 		return err
 	}
-	if i == 0 || q.ending != forward {
+	if i == q.settled || q.ending != forward {
 		q.olds++
 	} else {
 		q.news++
 	}
-	if err := q.noOp(ctx, d, rec.told); err != nil {
-		return err
+	if key := fmt.Sprintf("again %x %v", d.Sum(), rec.told); !q.seen[key] {
+		q.seen[key] = true
+		if err := q.noOp(ctx, d, rec.told); err != nil {
+			return err
+		}
 	}
 	for _, m := range rec.moments {
 		q.points++

@@ -3,7 +3,9 @@ package journal_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/paperclip-nas/paperclip/internal/device/journal"
 	"github.com/paperclip-nas/paperclip/internal/domain/reset"
@@ -63,4 +65,69 @@ func TestOldMarkerDoesNotComeBackBesideANewRecord(t *testing.T) {
 	if tried < 50 {
 		t.Errorf("only %d disks were tried", tried)
 	}
+}
+
+// The power is cut at any point of a record on trial, and again at any point of
+// the start after it, which takes the record back: its two copies must never be
+// of one generation and differ, as a copy is repaired that says why.
+func TestTwoCutsOfATrial(t *testing.T) {
+	const dir = "/var/lib/paperclip"
+	at := func(d *crashfs.Disk, start string) *journal.Journal {
+		j := journal.New(d, dir)
+		j.Boot = &boot{start: start}
+		return j
+	}
+	d := crashfs.New(crashfs.Weak)
+	d.Put(dir+"/identity.key", crashfs.File{Attributes: opfs.Attributes{Mode: 0o600}})
+	j, first := at(d, "first"), journal.Record{ID: "first", PlanHash: "00", Steps: []reset.Step{{Name: "step", Adapter: "idle"}}}
+	if err := j.Accept(first); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := j.Run(t.Context(), &first, []journal.Participant{idle{}}, nil); err != nil {
+		t.Fatal(err)
+	}
+	tried := 0
+	var failed error
+	again := func(c *crashfs.Disk) {
+		c.Watch(func(p crashfs.Point) {
+			for c := range c.Cuts(3) {
+				if p.At != crashfs.After || failed != nil {
+					return
+				}
+				tried++
+				if err := at(c, "third").RecoverFiles(t.Context(), []journal.Participant{idle{}}); err != nil && failed == nil {
+					failed = errors.Join(errors.New(p.String()), err)
+				}
+			}
+		})
+		if err := at(c, "second").RecoverFiles(t.Context(), []journal.Participant{idle{}}); err != nil && failed == nil {
+			failed = err
+		}
+	}
+	d.Watch(func(p crashfs.Point) {
+		if p.At != crashfs.After || !strings.Contains(p.Op, ".b.") { // one copy is written, the other perhaps
+			return
+		}
+		for c := range d.Cuts(6) {
+			again(c)
+		}
+	})
+	trial := journal.Record{ID: "trial", PlanHash: "00", Steps: first.Steps, Trial: &journal.Trial{For: time.Minute, Start: "first"}}
+	if err := j.Accept(trial); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := j.Run(t.Context(), &trial, []journal.Participant{idle{}}, nil); err != nil || trial.State != journal.OnTrial {
+		t.Fatal(trial.State, err)
+	}
+	if err := j.Decide(&trial, false, "taken back"); err != nil {
+		t.Fatal(err)
+	}
+	d.Watch(nil)
+	if failed != nil {
+		t.Error(failed)
+	}
+	if tried < 1000 {
+		t.Errorf("only %d disks were tried", tried)
+	}
+	t.Log(tried, "disks")
 }

@@ -95,13 +95,11 @@ func (j *Journal) endTrial(c *copies) error {
 	start, since := j.up()
 	switch t := c.best.Trial; {
 	case start != t.Start:
-		c.best.Failure = "the system was restarted before it was confirmed"
+		return j.turn(c, Undoing, "the system was restarted before it was confirmed")
 	case c.best.State == OnTrial && since >= t.Ends:
-		c.best.Failure = "nobody confirmed it in time"
-	default:
-		return nil
+		return j.turn(c, Undoing, "nobody confirmed it in time")
 	}
-	return j.turn(c, Undoing)
+	return nil
 }
 
 // Decide ends a trial: by committing what is in force, or by sending it back
@@ -118,20 +116,23 @@ func (j *Journal) Decide(r *Record, confirmed bool, why string) error {
 	if start, since := j.up(); confirmed && (start != c.best.Trial.Start || since >= c.best.Trial.Ends) {
 		return fmt.Errorf("%w: the trial of %s is over", ErrInvalid, r.ID)
 	}
-	next := Committed
-	if !confirmed {
-		next, c.best.Failure = Undoing, why
+	if confirmed {
+		err = j.turn(c, Committed, "")
+	} else {
+		err = j.turn(c, Undoing, why)
 	}
-	err = j.turn(c, next)
 	*r = *c.best
 	return err
 }
 
-// turn marks a new state that no work has led to.
-func (j *Journal) turn(c *copies, next State) error {
+// turn marks a new state that no work has led to. A copy is repaired with the
+// record as it is in the other one, before anything in it changes: two copies of
+// one generation that differ are a half state.
+func (j *Journal) turn(c *copies, next State, failure string) error {
 	if err := j.repair(c); err != nil {
 		return err
 	}
+	c.best.Failure = failure
 	c.generation++
 	return j.mark(c, next)
 }
