@@ -10,7 +10,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"syscall"
 )
 
 // A Place is where on the LAN something runs.
@@ -38,9 +37,10 @@ const (
 
 // LAN is a small network in namespaces of its own: nothing of it is seen by the host, nor the host by it.
 type LAN struct {
-	dir     string
-	suffix  string
-	dnsmasq *exec.Cmd
+	dir          string
+	suffix       string
+	dnsmasq      *exec.Cmd
+	dnsmasqEnded chan struct{}
 }
 
 // NewLAN builds the network and starts its DHCP server, whose files go to dir.
@@ -106,18 +106,21 @@ func (l *LAN) StartDHCP(ctx context.Context) error {
 		"--dhcp-host="+guestMAC+","+LeasedAddress, "--dhcp-host="+secondMAC+","+SecondAddress,
 		"--dhcp-range=10.77.0.100,10.77.0.150,1h", "--dhcp-leasefile="+filepath.Join(l.dir, "leases"), "--log-dhcp", "--log-facility=-")
 	c.Stdout, c.Stderr = log, log
-	c.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	l.dnsmasq = c
-	return c.Start()
+	ended := make(chan struct{})
+	if err := startChild(c, func(error) { close(ended) }); err != nil {
+		return err
+	}
+	l.dnsmasq, l.dnsmasqEnded = c, ended
+	return nil
 }
 
 // StopDHCP switches it off.
 func (l *LAN) StopDHCP() error {
-	if l.dnsmasq == nil || l.dnsmasq.Process == nil {
+	if l.dnsmasq == nil {
 		return nil
 	}
 	err := l.dnsmasq.Process.Kill()
-	_ = l.dnsmasq.Wait() // its end by our signal is no news
+	<-l.dnsmasqEnded // its end by our signal is no news
 	l.dnsmasq = nil
 	return err
 }

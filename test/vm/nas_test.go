@@ -131,6 +131,12 @@ func (n *nas) serving(t *testing.T, ctx context.Context) {
 func (n *nas) confess(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
+	select {
+	case <-n.Ended():
+		t.Log(n.explain())
+		return
+	default:
+	}
 	said, err := n.Agent.Shell(ctx, `journalctl --no-pager -o short-monotonic -n 80 -u 'paperclip*' -u systemd-logind; ip -br address`)
 	t.Logf("the NAS says (%v):\n%s", err, said)
 }

@@ -16,7 +16,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/paperclip-nas/paperclip/internal/x/qmp"
@@ -158,16 +157,12 @@ func (m *Machine) power(ctx context.Context, kernel string, more ...string) erro
 	defer diagnostics.Close()
 	m.command = m.config.LAN.command(context.WithoutCancel(ctx), Switch, argv...)
 	m.command.Stdout, m.command.Stderr = diagnostics, diagnostics
-	m.command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if err := m.command.Start(); err != nil {
-		return err
-	}
-	m.ended = make(chan struct{})
-	go func(c *exec.Cmd, ended chan struct{}) {
-		m.endErr = c.Wait()
+	ended := make(chan struct{})
+	m.ended = ended
+	return startChild(m.command, func(err error) {
+		m.endErr = err
 		close(ended)
-	}(m.command, m.ended)
-	return nil
+	})
 }
 
 func (m *Machine) connect(ctx context.Context) error {
@@ -212,9 +207,14 @@ func (m *Machine) waitForSocket(ctx context.Context, path string) error {
 	}
 }
 
-// explain gathers what QEMU and the console said, for a failure's report.
+// explain gathers how QEMU ended, if it did, and what it and the console said, for a failure's report.
 func (m *Machine) explain() error {
 	var said []string
+	select {
+	case <-m.ended:
+		said = append(said, fmt.Sprintf("QEMU ended: %v", m.command.ProcessState))
+	default:
+	}
 	for _, name := range []string{"qemu.log", "console"} {
 		b, err := os.ReadFile(filepath.Join(m.config.Dir, name))
 		if err != nil {

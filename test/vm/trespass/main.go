@@ -38,8 +38,8 @@ func main() {
 		}
 		fmt.Fprintln(os.Stderr, "trespass: Landlock ABI", abi, "allows", write)
 	}
-	for name, deed := range deeds(flag.Arg(0), flag.Arg(1)) {
-		said[name] = verdict(deed())
+	for _, d := range deeds(flag.Arg(0), flag.Arg(1)) {
+		said[d.name] = verdict(d.do())
 	}
 	if err := json.NewEncoder(os.Stdout).Encode(said); err != nil {
 		os.Exit(1)
@@ -58,7 +58,15 @@ func verdict(err error) string {
 	return err.Error()
 }
 
-func deeds(dir, disk string) map[string]func() error {
+// A deed is one thing that a bug could do.
+type deed struct {
+	name string
+	do   func() error
+}
+
+// deeds are all of them, in an order in which each is possible where nothing is in the way: the volume
+// leaves last, and then the namespace that it was in.
+func deeds(dir, disk string) []deed {
 	file := func(name string) string { return filepath.Join(dir, name) }
 	open := func(path string, flags int) error {
 		fd, err := unix.Open(path, flags|unix.O_CLOEXEC, 0o600)
@@ -67,29 +75,29 @@ func deeds(dir, disk string) map[string]func() error {
 		}
 		return unix.Close(fd)
 	}
-	return map[string]func() error{
-		"write":             func() error { return open(file("a"), unix.O_WRONLY) },
-		"append":            func() error { return open(file("a"), unix.O_WRONLY|unix.O_APPEND) },
-		"truncate":          func() error { return unix.Truncate(file("a"), 0) },
-		"truncate by open":  func() error { return open(file("b"), unix.O_RDONLY|unix.O_TRUNC) },
-		"create":            func() error { return open(file("new"), unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL) },
-		"create, unnamed":   func() error { return open(dir, unix.O_WRONLY|unix.O_TMPFILE) },
-		"mkdir":             func() error { return unix.Mkdir(file("folder"), 0o700) },
-		"symlink":           func() error { return unix.Symlink("a", file("symlink")) },
-		"link":              func() error { return unix.Link(file("a"), file("link")) },
-		"rename":            func() error { return unix.Rename(file("c"), file("renamed")) },
-		"move in":           func() error { return moveIn("/etc/.paperclip-trespass", file("moved")) },
-		"unlink":            func() error { return unix.Unlink(file("d")) },
-		"chmod":             func() error { return unix.Chmod(file("e"), 0o777) },
-		"chown":             func() error { return unix.Chown(file("e"), 1, 1) },
-		"set time":          func() error { return unix.Utimes(file("e"), make([]unix.Timeval, 2)) },
-		"set attribute":     func() error { return unix.Setxattr(file("f"), "user.paperclip", []byte("x"), 0) },
-		"disk":              func() error { return open(disk, unix.O_WRONLY) },
-		"disk, own node":    func() error { return ownNode(disk) },
-		"remount":           func() error { return unix.Mount("", mountOf(dir), "", unix.MS_REMOUNT|unix.MS_BIND, "") },
-		"unmount":           func() error { return unix.Unmount(mountOf(dir), unix.MNT_DETACH) },
-		"by init's root":    func() error { return open("/proc/1/root"+file("a"), unix.O_WRONLY) },
-		"another namespace": anotherNamespace,
+	return []deed{
+		{"write", func() error { return open(file("a"), unix.O_WRONLY) }},
+		{"append", func() error { return open(file("a"), unix.O_WRONLY|unix.O_APPEND) }},
+		{"truncate", func() error { return unix.Truncate(file("a"), 0) }},
+		{"truncate by open", func() error { return open(file("b"), unix.O_RDONLY|unix.O_TRUNC) }},
+		{"create", func() error { return open(file("new"), unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL) }},
+		{"create, unnamed", func() error { return open(dir, unix.O_WRONLY|unix.O_TMPFILE) }},
+		{"mkdir", func() error { return unix.Mkdir(file("folder"), 0o700) }},
+		{"symlink", func() error { return unix.Symlink("a", file("symlink")) }},
+		{"link", func() error { return unix.Link(file("a"), file("link")) }},
+		{"rename", func() error { return unix.Rename(file("c"), file("renamed")) }},
+		{"move in", func() error { return moveIn("/etc/.paperclip-trespass", file("moved")) }},
+		{"unlink", func() error { return unix.Unlink(file("d")) }},
+		{"chmod", func() error { return unix.Chmod(file("e"), 0o777) }},
+		{"chown", func() error { return unix.Chown(file("e"), 1, 1) }},
+		{"set time", func() error { return unix.Utimes(file("e"), make([]unix.Timeval, 2)) }},
+		{"set attribute", func() error { return unix.Setxattr(file("f"), "user.paperclip", []byte("x"), 0) }},
+		{"disk", func() error { return open(disk, unix.O_WRONLY) }},
+		{"disk, own node", func() error { return ownNode(disk) }},
+		{"remount", func() error { return unix.Mount("", mountOf(dir), "", unix.MS_REMOUNT|unix.MS_BIND, "") }},
+		{"by init's root", func() error { return open("/proc/1/root"+file("a"), unix.O_WRONLY) }},
+		{"unmount", func() error { return unix.Unmount(mountOf(dir), unix.MNT_DETACH) }},
+		{"another namespace", anotherNamespace},
 	}
 }
 
