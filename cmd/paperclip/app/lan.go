@@ -209,7 +209,7 @@ func (l *lan) describe(ctx context.Context, met *native.Device, d *discover.Devi
 // api lists where a device's API may answer, the best address first.
 func api(d discover.Device) []netip.AddrPort {
 	var out []netip.AddrPort
-	for _, addr := range d.Addresses {
+	for _, addr := range discover.NearFirst(d.Addresses, discover.OwnSubnets()) {
 		if d.HTTPSPort != 0 {
 			out = append(out, netip.AddrPortFrom(addr, uint16(d.HTTPSPort)))
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -263,7 +264,10 @@ func showRestore(w io.Writer, p deviceapi.RestorePlanReply, drill bool) {
 	}
 }
 
-const lookAgainAfter = 8 // calls without an answer
+const (
+	lookAgainAfter = 8 // calls without an answer
+	lookAgainTime  = 5 * time.Second
+)
 
 // followTrial waits until what was put back is on trial, or at its end. The
 // NAS may come back at another address.
@@ -295,11 +299,11 @@ func (a *app) followTrial(ctx context.Context, l *lan, who owned, transaction st
 	}
 }
 
-// lookAgain looks where the NAS is now, by its key.
+// lookAgain looks where the NAS is now, by its key: its name may have been put back as well.
 func (a *app) lookAgain(ctx context.Context, l *lan, who owned) {
-	found, err := finder{lan: l}.Find(ctx, who.nas.Name)
-	if err == nil && len(found) == 1 && found[0].KeyID == who.nas.KeyID {
-		who.device.Move(found[0].At)
+	found, err := finder{lan: l, wait: lookAgainTime}.Find(ctx, "")
+	if i := slices.IndexFunc(found, func(n rescue.NAS) bool { return n.KeyID == who.nas.KeyID }); err == nil && i >= 0 {
+		who.device.Move(found[i].At)
 	}
 }
 

@@ -238,6 +238,7 @@ func (c *Core) beginTrial(t *transaction, record *journal.Record) {
 	close(t.onTrial)
 	c.current, c.trial = t, &trial{record: record, t: t, began: c.cfg.Clock.Monotonic()}
 	c.cfg.Log.Info("a restore is in force and waits to be confirmed", "transaction", record.ID, "for", c.trialLeft().String())
+	c.publish() // its owner comes to the ports that were put back
 }
 
 // endTrial ends it, and the transaction with it. Run's goroutine only.

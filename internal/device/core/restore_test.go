@@ -135,6 +135,10 @@ func TestSnapshotIsRestoredAndConfirmed(t *testing.T) {
 		if d.words() != before {
 			t.Fatalf("in force: %s\nwant: %s", d.words(), before)
 		}
+		synctest.Wait()
+		if ports := (<-d.front.States()).Ports; ports.HTTPS != 8443 { // else nobody gets in to confirm
+			t.Errorf("front is told to listen on %d, and not on the port that was put back", ports.HTTPS)
+		}
 		if err := o.call(deviceapi.OwnerRestoreConfirm, deviceapi.RestoreConfirmCall{}, &struct{}{}); problem(err) != "confirm_anew" {
 			t.Errorf("a confirmation in the conversation that began it: %v", err)
 		}

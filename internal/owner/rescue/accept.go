@@ -459,7 +459,7 @@ func (r *run) meetAgain(ctx context.Context) (Device, error) {
 	}
 	begun := r.cfg.Clock.Monotonic()
 	for {
-		d, err := r.cfg.Meet(ctx, []netip.AddrPort{r.device.Address()}, pin)
+		d, err := r.cfg.Meet(ctx, append([]netip.AddrPort{r.device.Address()}, r.seenAt...), pin)
 		if err == nil || !errors.Is(err, catalog.New("unreachable")) || r.overdue(begun) {
 			return d, err
 		}

@@ -49,6 +49,7 @@ type box struct {
 	demands      map[reset.Scope]access.Demand
 	recoveryCode string         // the second proof that is right
 	movesTo      netip.AddrPort // its address after the commit
+	closesTo     netip.AddrPort // its address once it was seen ready after the commit: the claim's own is gone
 	dropPassword bool
 	undo         bool
 	forge        bool
@@ -98,7 +99,8 @@ func (b *box) press(p Press) {
 // link is one connection to a box.
 type link struct {
 	b    *box
-	at   netip.AddrPort
+	at   netip.AddrPort   // where it last answered
+	to   []netip.AddrPort // where it is looked for
 	pin  keys.Pin
 	dead bool // the program on this end was killed
 }
@@ -115,21 +117,22 @@ func (b *box) meet(_ context.Context, at []netip.AddrPort, pin keys.Pin) (Device
 		return nil, catalog.New("identity_mismatch")
 	}
 	pin.Key = b.pub()
-	return &link{b: b, at: b.at, pin: pin}, nil
+	return &link{b: b, at: b.at, to: at, pin: pin}, nil
 }
 
 func (l *link) PublicKey() ed25519.PublicKey { return l.pin.Key }
 func (l *link) Pin() keys.Pin                { return l.pin }
 func (l *link) Address() netip.AddrPort      { return l.at }
-func (l *link) Move(at []netip.AddrPort)     { l.at = at[0] }
+func (l *link) Move(at []netip.AddrPort)     { l.to = at }
 
 // reach locks the box, if it can be reached on this link.
 func (l *link) reach() (unlock func(), err error) {
 	l.b.mu.Lock()
-	if l.dead || l.at != l.b.at {
+	if l.dead || !slices.Contains(l.to, l.b.at) {
 		l.b.mu.Unlock()
 		return nil, catalog.New("unreachable", l.at)
 	}
+	l.at = l.b.at
 	return l.b.mu.Unlock, nil
 }
 
@@ -152,10 +155,14 @@ func (l *link) Info(context.Context) (deviceapi.Device, error) {
 		return deviceapi.Device{}, err
 	}
 	defer unlock()
-	return deviceapi.Device{
+	info := deviceapi.Device{
 		Version: 1, Name: l.b.name, KeyID: identity.KeyID(l.b.pub()), Ready: l.b.busy == 0,
 		Claim: deviceapi.Claim{Open: l.b.open, Hard: l.b.hard, CodeNeeded: l.b.open && !l.b.proved},
-	}, nil
+	}
+	if l.b.commits > 0 && info.Ready && l.b.closesTo.IsValid() {
+		l.b.at = l.b.closesTo
+	}
+	return info, nil
 }
 
 func (l *link) Prove(_ context.Context, code access.Presence, _ func(time.Duration)) error {

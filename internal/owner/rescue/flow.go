@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -33,8 +34,9 @@ type run struct {
 	goOn     Name // after identify, when resumed
 	nas      NAS
 	device   Device
-	code     access.Presence // that was typed; nil: none is
-	wrong    int             // wrong codes so far
+	seenAt   []netip.AddrPort // where a later look found it
+	code     access.Presence  // that was typed; nil: none is
+	wrong    int              // wrong codes so far
 	proved   bool
 	options  optionsSeen
 	accepted string // hash of the plan that the person accepted

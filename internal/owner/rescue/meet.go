@@ -421,7 +421,8 @@ func (r *run) lookAgain(ctx context.Context) {
 		return
 	}
 	if same := again(found, r.state); len(same) > 0 && len(same[0].At) > 0 {
-		r.device.Move(same[0].At)
+		r.seenAt = same[0].At
+		r.device.Move(r.seenAt)
 	}
 }
 

@@ -44,9 +44,10 @@ type Device interface {
 	// Pin is what later connections to the same device must show; Proved once
 	// Prove has succeeded.
 	Pin() keys.Pin
-	// Address is where it is talked to.
+	// Address is where it last answered.
 	Address() netip.AddrPort
 	// Move makes the next calls go to other addresses; the key stays pinned.
+	// Address says so only once one of them answers.
 	Move(at []netip.AddrPort)
 	// Info is what the NAS tells anybody.
 	Info(ctx context.Context) (deviceapi.Device, error)

@@ -250,6 +250,22 @@ func TestFollowsTheNASToItsNewAddress(t *testing.T) {
 	}
 }
 
+// F4: a claim that has closed takes its own address along, and the NAS answers at the one it has now: the
+// last sign-in goes there.
+func TestSignsInWhereTheNASIsOnceTheClaimHasClosed(t *testing.T) {
+	for _, mode := range []reset.Mode{reset.Soft, reset.Hard} {
+		sc := newScene(t)
+		sc.box.closesTo = netip.MustParseAddrPort("198.51.100.9:5001")
+		res, err := Start(t.Context(), sc.cfg, Request{Mode: mode, Scope: reset.All})
+		if err != nil {
+			t.Fatal(mode, err, errors.Unwrap(err))
+		}
+		if !res.SignedIn || res.AddressAfter != "198.51.100.9:5001" {
+			t.Errorf("%s: signed in %v at %s", mode, res.SignedIn, res.AddressAfter)
+		}
+	}
+}
+
 func TestOnlyTheTargetThatIsMeant(t *testing.T) {
 	attic := func() NAS { return NAS{Name: "attic", Vendor: "Synology", Address: "192.0.2.6"} }
 	sc := newScene(t)
