@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/paperclip-nas/paperclip/internal/device/addressprobe"
 	"github.com/paperclip-nas/paperclip/internal/device/config"
 	"github.com/paperclip-nas/paperclip/internal/device/core"
 	"github.com/paperclip-nas/paperclip/internal/device/notice"
@@ -65,6 +66,9 @@ func runCore(ctx context.Context, m *machine, o *options) (err error) {
 	cc.Notifier = notice.System{FS: m.fs, Runner: m.runner}
 	cc.SafeMode = m.safeMode()
 	cc.Findings = m.findings(o)
+	if m.root == "" {
+		cc.Cable = addressprobe.Cable{}
+	}
 	if m.root == "" && cfg.Network.ClaimNetwork {
 		network := m.claimNetwork(cfg)
 		if err := network.Clean(ctx); err != nil {

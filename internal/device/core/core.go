@@ -20,6 +20,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/netip"
 	"time"
 
 	"github.com/paperclip-nas/paperclip/internal/device/journal"
@@ -58,6 +59,13 @@ type ClaimNetwork interface {
 	Close(ctx context.Context) error
 }
 
+// Cable is asked whether an address is somebody's before the NAS gets it.
+type Cable interface {
+	// Taken returns the MAC of whoever else has the address on the network of the
+	// interface; empty is nobody that answers. An error: it cannot be told.
+	Taken(ctx context.Context, name string, address netip.Addr) (mac string, err error)
+}
+
 // Config is what a Core is built from. Accounts, Network and Sessions may be
 // nil; Panel's parts too.
 type Config struct {
@@ -78,6 +86,7 @@ type Config struct {
 	Accounts Accounts
 	Network  ClaimNetwork
 	Sessions Sessions
+	Cable    Cable // asked before an address is set by hand; nil: nobody is
 	Ports    func() nas.Ports
 	Rules    access.Rules
 	Trial    time.Duration       // how long a restore has to be confirmed; 0 is five minutes

@@ -63,6 +63,7 @@ type device struct {
 	starts  int        // of the system, for its waits
 	up      clock.Boot // nil: each start of core is one of the system
 	told    *fakeNotifier
+	cable   core.Cable
 	stop    func()
 }
 
@@ -226,7 +227,7 @@ func (d *device) config(change func([]setting.Adapter) []setting.Adapter) core.C
 		Name: "cellar", Named: func() string { return d.store.Running().Settings.Name }, Model: "Linux NAS", Dir: filepath.Join(d.dir, "state"), FS: opfs.OS(nil), Clock: clk, Rand: rand.Reader,
 		Log:   slog.New(slog.NewTextHandler(d.log, nil)),
 		Panel: d.panel.Ports(), Profile: button.Paperclip(), Adapters: adapters, Accounts: d.store, Network: d.network, Policy: d.policy,
-		Ports: func() nas.Ports { return *d.store.Running().Settings.Ports }, Boot: up, Notifier: d.told,
+		Ports: func() nas.Ports { return *d.store.Running().Settings.Ports }, Boot: up, Notifier: d.told, Cable: d.cable,
 	}
 }
 

@@ -144,8 +144,31 @@ func (c *Core) tryNetwork(ctx context.Context, r reset.Request) error {
 		return nil
 	}
 	network := slices.DeleteFunc(slices.Clone(c.cfg.Adapters), func(a setting.Adapter) bool { return !slices.Contains(a.Effects(), nas.E4) })
-	_, err := prepareAll(ctx, network, setting.Request{Mode: r.Mode, Administrator: r.Administrator, Wizard: r.Wizard})
-	return err
+	if _, err := prepareAll(ctx, network, setting.Request{Mode: r.Mode, Administrator: r.Administrator, Wizard: r.Wizard}); err != nil {
+		return err
+	}
+	return c.tryAddresses(ctx, r.Wizard)
+}
+
+// tryAddresses asks the cable whether an address is somebody else's already: two
+// devices with one address can be reached by nobody. Where it cannot be told (no
+// cable is plugged in) the answer stands.
+func (c *Core) tryAddresses(ctx context.Context, w reset.Wizard) error {
+	if c.cfg.Cable == nil {
+		return nil
+	}
+	for _, a := range w.Network {
+		mac, err := c.cfg.Cable.Taken(ctx, a.Interface, a.Address.Addr())
+		switch {
+		case mac != "":
+			return catalog.New("address_in_use", a.Address.Addr(), mac)
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case err != nil:
+			c.cfg.Log.Warn("whether an address is in use could not be told", "interface", a.Interface, "address", a.Address.Addr().String(), "error", err)
+		}
+	}
+	return nil
 }
 
 // keepBundle writes the settings of now down for the transaction, before its

@@ -136,6 +136,9 @@ func doPlan(ctx context.Context, r *run) error {
 	q := r.planCall()
 	reply, err := r.device.Plan(ctx, q)
 	if err != nil {
+		if errors.Is(err, catalog.New("address_in_use")) {
+			r.refused = printable.Clean(catalog.AsProblem(err).Text)
+		}
 		return err
 	}
 	p := reply.Plan

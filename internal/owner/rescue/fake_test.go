@@ -29,6 +29,7 @@ type box struct {
 	settings nas.Settings
 	password map[string]string
 	code     access.Code
+	inUse    map[string]string // addresses of other devices, and whose
 	at       netip.AddrPort
 
 	open, proved  bool
@@ -218,6 +219,13 @@ func (l *link) Plan(_ context.Context, q deviceapi.PlanCall) (deviceapi.PlanRepl
 		return deviceapi.PlanReply{}, err
 	}
 	defer unlock()
+	if q.Wizard != nil {
+		for _, a := range q.Wizard.Network {
+			if mac := l.b.inUse[a.Address.Addr().String()]; mac != "" {
+				return deviceapi.PlanReply{}, catalog.New("address_in_use", a.Address.Addr(), mac)
+			}
+		}
+	}
 	p := l.b.plan(q)
 	return deviceapi.PlanReply{Plan: p, Hash: p.Hash()}, nil
 }

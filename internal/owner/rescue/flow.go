@@ -37,6 +37,7 @@ type run struct {
 	seenAt   []netip.AddrPort // where a later look found it
 	code     access.Presence  // that was typed; nil: none is
 	wrong    int              // wrong codes so far
+	refused  string           // why the NAS would not have the network that was asked for
 	proved   bool
 	options  optionsSeen
 	accepted string // hash of the plan that the person accepted

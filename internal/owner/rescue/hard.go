@@ -90,8 +90,12 @@ const maxAnswers = 10
 // doWizard asks what a NAS that is set up anew needs to know.
 func doWizard(ctx context.Context, r *run) error {
 	w := reset.Wizard{Network: []reset.Address{}}
-	for _, ask := range []func(context.Context, *run, *reset.Wizard, string) error{askName, askNetwork, askRestore} {
+	const theNetwork = 1
+	for i, ask := range []func(context.Context, *run, *reset.Wizard, string) error{askName, askNetwork, askRestore} {
 		advice := ""
+		if i == theNetwork {
+			advice, r.refused = r.refused, ""
+		}
 		for n := 0; ; n++ {
 			if n == maxAnswers {
 				return catalog.New("gave_up")

@@ -86,3 +86,24 @@ func TestBadAnswersGivenBeforehand(t *testing.T) {
 		}
 	}
 }
+
+// An address that another device has is told with whose it is, and the network
+// is asked for again in the same claim; one given beforehand ends it.
+func TestAddressInUse(t *testing.T) {
+	sc := newScene(t)
+	sc.box.inUse = map[string]string{"192.0.2.77": "02:00:00:00:00:09"}
+	sc.person.answers = map[QuestionID][]string{AskNetwork: {"eth0=192.0.2.77/24", "eth0=192.0.2.78/24"}}
+	res, err := Start(t.Context(), sc.cfg, Request{Mode: reset.Hard})
+	if err != nil || res.Plan.Wizard.Network[0].Address.String() != "192.0.2.78/24" || sc.box.presses != 2 {
+		t.Errorf("%v %+v, %d presses", err, res.Plan, sc.box.presses)
+	}
+	if a := strings.Join(sc.person.advice, "|"); !strings.Contains(a, "02:00:00:00:00:09") {
+		t.Errorf("advice: %q", a)
+	}
+	sc = newScene(t)
+	sc.box.inUse = map[string]string{"192.0.2.77": "02:00:00:00:00:09"}
+	sc.cfg.Person = Given{Person: sc.person, Yes: true, Answers: map[QuestionID]string{AskNetwork: "eth0=192.0.2.77/24"}}
+	if _, err := Start(t.Context(), sc.cfg, Request{Mode: reset.Hard}); !errors.Is(err, catalog.New("wizard_answer")) || !strings.Contains(err.Error(), "02:00:00:00:00:09") || sc.box.commits != 0 || sc.box.open {
+		t.Errorf("given beforehand: %v", err)
+	}
+}

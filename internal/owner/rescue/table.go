@@ -86,7 +86,7 @@ func table() []step {
 		{name: SetUp, text: "Asking what the NAS needs to be set up anew", skip: notHard, before: needChoice, do: doWizard, verify: verifyWizard, next: ShowPlan, resume: PressIt, on: with(map[catalog.ID]Name{})},
 		{
 			name: ShowPlan, text: "Reading the plan", before: needChoice, do: doPlan, verify: verifyPlan, next: Password, resume: PressIt,
-			on: with(map[catalog.ID]Name{"unknown_administrator": Choose, "hard_press_needed": PressIt}),
+			on: with(map[catalog.ID]Name{"unknown_administrator": Choose, "hard_press_needed": PressIt, "address_in_use": SetUp}),
 		},
 		{
 			name: Password, text: "Choosing the new password", skip: noPasswordYet, before: needAccepted, do: doPassword, verify: verifyPassword, next: Commit, resume: PressIt,
