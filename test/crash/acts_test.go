@@ -31,7 +31,9 @@ type told struct {
 	asked   time.Time // when a request was left that waits; zero without one
 	now     time.Time // when this was, if one was
 	refused bool      // it was refused, or may have been
-	spent   bool      // a second proof was used up
+	given   bool      // recovery codes were
+	spent   bool      // one of them was used up
+	keyed   bool      // snapshots are sealed to the owner's key
 }
 
 // teller changes it under a lock that the watcher of the disk takes too.
@@ -185,6 +187,7 @@ func snapshotted() act {
 		if err := o.call(ctx, deviceapi.OwnerRecoveryKey, deviceapi.RecoveryKeyCall{Recipient: recipient}, &deviceapi.RecoveryKeyReply{}); err != nil {
 			return err
 		}
+		b.rec.tell(func(t *told) { t.keyed = true })
 		var made deviceapi.SnapshotReply
 		if err := o.call(ctx, deviceapi.OwnerSnapshot, deviceapi.SnapshotCall{}, &made); err != nil {
 			return err
@@ -346,6 +349,7 @@ func given() act {
 		for _, code := range r.Codes {
 			b.codes = append(b.codes, access.NewSecret(code))
 		}
+		b.rec.tell(func(t *told) { t.given = err == nil })
 		return err
 	}}
 }

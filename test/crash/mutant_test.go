@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 
 	"github.com/paperclip-nas/paperclip/internal/domain/reset"
+	"github.com/paperclip-nas/paperclip/internal/x/opfs/crashfs"
 )
 
 // needless are the fsyncs that could be left out one at a time without anything
@@ -47,25 +48,40 @@ func needless() map[string]string {
 	return all
 }
 
-// bases are the runs in which a mutant is looked for: few steps for what is
-// common to all settings, all of them for the adapters' own.
-func bases(op string) []scenario {
-	for _, common := range []string{"attempts.", "codes.", "identity.", "journal.", "receipt."} {
-		if strings.HasPrefix(op, common) {
-			return []scenario{
-				{kind: virtual(), acts: resets(reset.Credentials), ending: forward},
-				{kind: virtual(), acts: resets(reset.Network), ending: verify},
-			}
-		}
+// group is the fsyncs of some names, and the runs in which they are missed: few
+// steps for what is common to all settings, all of them for the adapters' own.
+type group struct {
+	names []string // what they begin with
+	runs  []scenario
+}
+
+// groups are all; the first that has a name counts.
+func groups() []group {
+	forwards := func(k kind, acts ...act) scenario { return scenario{kind: k, acts: acts, ending: forward} }
+	back := func(k kind, acts ...act) scenario { return scenario{kind: k, acts: acts, ending: verify} }
+	proofs, trials := proofsAndWaits(virtual(), crashfs.Weak), restores(virtual(), crashfs.Weak)
+	return []group{
+		{[]string{"journal.trial.", "setup.done.", "receipt.settle."}, []scenario{trials[1], trials[5]}},
+		{[]string{"bundle.", "setup."}, []scenario{forwards(virtual(), resets(hard)...)}},
+		{[]string{"attempts.sign_in.", "signed_in."}, accounts(virtual(), crashfs.Weak)[:1]},
+		{[]string{"recovery.", "snapshot."}, []scenario{forwards(administered(virtual()), append([]act{snapshotted()}, resets(reset.Credentials)...)...)}},
+		{[]string{"attempts.code.", "codes.make.", "codes.spend.", "authenticator."}, []scenario{forwards(factored(linux()), given(), unfactored())}},
+		{[]string{"requests.", "owners."}, proofs[1:]},
+		{
+			[]string{"attempts.", "baseline.", "codes.", "identity.", "journal.", "notices.", "receipt."},
+			[]scenario{forwards(virtual(), resets(reset.Credentials)...), back(virtual(), resets(reset.Network)...)},
+		},
+		{[]string{"hostname.", "shares."}, []scenario{forwards(linux(), resets(hard)...), back(linux(), resets(hard)...)}},
+		// In a reset of all, the guests are next in the same directories.
+		{[]string{"shadow.persist.", "samba.persist."}, []scenario{forwards(linux(), resets(reset.Credentials)...), back(linux(), resets(reset.All)...)}},
+		{[]string{""}, []scenario{forwards(linux(), resets(reset.All)...), back(linux(), resets(reset.All)...)}},
 	}
-	both := []scenario{
-		{kind: linux(), acts: resets(reset.All), ending: forward},
-		{kind: linux(), acts: resets(reset.All), ending: verify},
-	}
-	if strings.HasPrefix(op, "shadow.persist.") || strings.HasPrefix(op, "samba.persist.") { // in a reset of all, the guests are next in the same directories
-		both[0].acts = resets(reset.Credentials)
-	}
-	return both
+}
+
+func groupOf(op string) int {
+	return slices.IndexFunc(groups(), func(g group) bool {
+		return slices.ContainsFunc(g.names, func(name string) bool { return strings.HasPrefix(op, name) })
+	})
 }
 
 // A program that forgets one fsync is found out: each one that a reset does,
@@ -73,8 +89,16 @@ func bases(op string) []scenario {
 // of each sort.
 func TestEveryFsyncIsNeeded(t *testing.T) {
 	var all []string
-	for _, s := range append(bases("journal."), bases("")...) {
-		synctest.Test(t, func(t *testing.T) { all = append(all, record(t, s).syncs...) })
+	for i, g := range groups() {
+		for _, s := range g.runs {
+			synctest.Test(t, func(t *testing.T) {
+				for _, op := range record(t, s).syncs {
+					if groupOf(op) == i {
+						all = append(all, op)
+					}
+				}
+			})
+		}
 	}
 	slices.Sort(all)
 	all = slices.Compact(all)
@@ -90,7 +114,7 @@ func TestEveryFsyncIsNeeded(t *testing.T) {
 			if known {
 				e = effort{first: 8, damage: 3}
 			}
-			for _, s := range bases(op) {
+			for _, s := range groups()[groupOf(op)].runs {
 				s.mutant = op
 				c, err := inFakeTime(t, s, e)
 				if found = err != nil; found {

@@ -8,12 +8,15 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
+	"strings"
 	"time"
 
+	"github.com/paperclip-nas/paperclip/internal/device/core"
 	"github.com/paperclip-nas/paperclip/internal/device/journal"
 	"github.com/paperclip-nas/paperclip/internal/domain/access"
 	"github.com/paperclip-nas/paperclip/internal/domain/reset"
 	"github.com/paperclip-nas/paperclip/internal/protocol/receipt"
+	"github.com/paperclip-nas/paperclip/internal/protocol/snapshot"
 	"github.com/paperclip-nas/paperclip/internal/x/opfs/crashfs"
 )
 
@@ -70,6 +73,73 @@ func announced(d *crashfs.Disk, committed int) error {
 	return nil
 }
 
+// kept is what lies on the device for another day: how it was set up when it
+// first started (D5), the settings of before a hard reset and what is to follow
+// it, snapshots and to whom they are sealed (R6), the claimant's key.
+func (q *inquiry) kept(d *crashfs.Disk, x told, changes int) error {
+	if raw, err := d.ReadFile(stateDir + "/baseline.json"); x.started && string(raw) != q.baseline {
+		return fmt.Errorf("the baseline is another one: %w", errors.Join(err))
+	}
+	if q.ending != forward && changes > q.settled {
+		return nil // all of it was taken back
+	}
+	var setUp struct{ Restore reset.Restore }
+	var owners struct{ Owners []json.RawMessage }
+	var recovery struct{ Recipient string }
+	if err := errors.Join(read(d, "setup.json", &setUp), read(d, "owners.json", &owners), read(d, "recovery.json", &recovery)); err != nil {
+		return err
+	}
+	wanted := reset.RestoreNone
+	if q.hard() && changes > 0 {
+		shelf := core.Bundles(d, stateDir)
+		names, err := shelf.Names()
+		if err == nil && len(names) == 0 {
+			err = errors.New("none")
+		}
+		if err == nil {
+			_, err = shelf.Load(names[len(names)-1])
+		}
+		if err != nil {
+			return fmt.Errorf("the settings of before the hard reset: %w", err)
+		}
+		if changes == 1 { // and not put back
+			wanted = reset.RestoreBundle
+		}
+	}
+	switch {
+	case setUp.Restore != wanted:
+		return fmt.Errorf("what is to follow is %q, not %q", setUp.Restore, wanted)
+	case !x.asked.IsZero() && changes > 0 && len(owners.Owners) != 1:
+		return fmt.Errorf("%d owner keys are enrolled, not the claimant's", len(owners.Owners))
+	case x.keyed && recovery.Recipient == "":
+		return errors.New("nobody knows any more to whom snapshots are sealed")
+	case x.keyed && changes > q.settled:
+		return snapshots(d)
+	}
+	return nil
+}
+
+// hard reports whether the first change is a hard reset.
+func (s scenario) hard() bool { return slices.Concat(s.before, s.acts)[0].name == string(hard) }
+
+// snapshots are whole, and there is one of before a change.
+func snapshots(d *crashfs.Disk) error {
+	entries, err := d.ReadDir(stateDir + "/snapshots")
+	if err != nil || len(entries) == 0 {
+		return fmt.Errorf("no snapshot of before the change: %w", errors.Join(err))
+	}
+	for _, e := range entries {
+		raw, err := d.ReadFile(stateDir + "/snapshots/" + e.Name())
+		if err == nil && !strings.HasPrefix(e.Name(), ".") {
+			_, err = snapshot.Check(raw)
+		}
+		if err != nil {
+			return fmt.Errorf("snapshot %s: %w", e.Name(), err)
+		}
+	}
+	return nil
+}
+
 // read reads one of the device's own files; none is as good as an empty one.
 func read(d *crashfs.Disk, name string, into any) error {
 	raw, err := d.ReadFile(stateDir + "/" + name)
@@ -93,7 +163,7 @@ func (q *inquiry) judge(d *crashfs.Disk, x told) (changes int, err error) {
 	if i < 0 {
 		return 0, fmt.Errorf("neither all old nor all new:\n%s", difference(q.looks[from], now))
 	}
-	if err := errors.Join(q.doors.open(d), counters(d, x), proofs(d, x, from+i), request(d, x, from+i)); err != nil {
+	if err := errors.Join(q.doors.open(d), counters(d, x), proofs(d, x, from+i), request(d, x, from+i), q.kept(d, x, from+i)); err != nil {
 		return 0, err
 	}
 	j := journal.New(d, stateDir)
@@ -128,7 +198,7 @@ func counters(d *crashfs.Disk, x told) error {
 
 // proofs that were used up stay so: before anything that they opened.
 func proofs(d *crashfs.Disk, x told, changes int) error {
-	if x.codes == 0 {
+	if !x.given {
 		return nil
 	}
 	var given struct {

@@ -68,6 +68,8 @@ type run struct {
 	syncs   []string // the names of its fsyncs
 	key     string   // the device's
 	settled int      // changes that were made beforehand
+
+	baseline string // how the system was at the first start
 }
 
 // recorder collects moments of a disk.
@@ -135,6 +137,11 @@ func (r *run) carryOut(t *testing.T, d *crashfs.Disk, x told) {
 			t.Fatal(err)
 		}
 		r.key = b.core.KeyID()
+		baseline, err := d.ReadFile(stateDir + "/baseline.json")
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.baseline = string(baseline)
 		b.rec.tell(func(x *told) { x.started = true })
 	}
 	if len(r.before) > 0 {
@@ -156,7 +163,10 @@ func (r *run) carryOut(t *testing.T, d *crashfs.Disk, x told) {
 	}
 	b.rec.take(crashfs.Point{Op: "the end", At: crashfs.After})
 	d.Watch(nil)
-	r.moments, r.syncs = b.rec.moments, d.Syncs()
+	r.moments = b.rec.moments
+	r.syncs = slices.DeleteFunc(d.Syncs(), func(op string) bool { // those of before do not count
+		return !slices.ContainsFunc(r.moments, func(m moment) bool { return m.at.Op == op })
+	})
 	for _, m := range r.moments {
 		if strings.HasPrefix(m.at.Op, "journal.persisted.") && !r.trial() {
 			r.between = append(r.between, looks(m.disk))
