@@ -18,6 +18,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/paperclip-nas/paperclip/internal/device/journal"
 	"github.com/paperclip-nas/paperclip/internal/device/setting"
@@ -55,6 +56,7 @@ type job struct {
 	Kill     *killedAt // nil: run to the end
 	Hopeless bool      // verifying the last step never succeeds, so all goes back
 	Broken   bool      // an adapter whose undo does nothing: the suite must see it
+	Boot     string    // which start of the system this is
 	Record   string    // file for the places of the run
 }
 
@@ -139,7 +141,7 @@ func (j job) child() error {
 func (j job) work(fsys opfs.FS, hook opfs.Hook) error {
 	ctx := context.Background()
 	jn := journal.New(fsys, filepath.Join(j.Root, "var/lib/paperclip"))
-	jn.Pause = 0
+	jn.Pause, jn.Boot = 0, clock.BootOf(clock.System(), j.Boot)
 	var ps []journal.Participant
 	for _, a := range adapters(j.Root, fsys, hook) {
 		ps = append(ps, &stepwise{Participant: a, hook: hook, job: j})
@@ -161,6 +163,13 @@ func (j job) work(fsys opfs.FS, hook opfs.Hook) error {
 	}
 	r, err := jn.Open()
 	if err != nil || r == nil {
+		return err
+	}
+	result, err := jn.Run(ctx, r, ps, nil)
+	if err != nil || result.State != journal.OnTrial {
+		return err
+	}
+	if err := jn.Decide(r, true, ""); err != nil {
 		return err
 	}
 	_, err = jn.Run(ctx, r, ps, nil)
@@ -246,7 +255,7 @@ const (
 )
 
 // prepare makes a system with all four settings, and a record that changes them.
-func prepare(t *testing.T, root string) {
+func prepare(t *testing.T, root string, l life) {
 	t.Helper()
 	for path, content := range map[string]string{
 		"etc/passwd":                         "root:x:0:0::/root:/bin/sh\nanna:x:1000:1000::/home/anna:/bin/sh\nben:x:1001:1001::/home/ben:/bin/sh\n",
@@ -274,11 +283,15 @@ func prepare(t *testing.T, root string) {
 		t.Fatal(err)
 	}
 	r := journal.Record{ID: "crash", PlanHash: "00", Plan: json.RawMessage(`{}`)}
+	if l.trial {
+		r.Trial = &journal.Trial{For: time.Hour, Start: firstStart}
+	}
 	for _, a := range adapters(root, opfs.OS(nil), nil) {
 		steps, err := a.Prepare(t.Context(), setting.Request{
-			Mode: reset.Soft, Scope: reset.All, Administrator: "anna", Password: access.NewSecret("four words quite apart"),
+			Mode: l.mode, Scope: map[reset.Mode]reset.Scope{reset.Soft: reset.All}[l.mode],
+			Administrator: "anna", Password: access.NewSecret("four words quite apart"),
 		})
-		if err != nil || len(steps) != 1 {
+		if err != nil || len(steps) == 0 {
 			t.Fatalf("%s: steps %v, %v", a.ID(), steps, err)
 		}
 		r.Steps = append(r.Steps, steps...)
@@ -303,9 +316,9 @@ type bed struct {
 	news     atomic.Int64
 }
 
-func newBed(t *testing.T, hopeless bool) *bed {
-	b := &bed{template: t.TempDir(), hopeless: hopeless}
-	prepare(t, b.template)
+func newBed(t *testing.T, l life) *bed {
+	b := &bed{template: t.TempDir(), hopeless: l.hopeless}
+	prepare(t, b.template, l)
 	b.old = look(t, b.template)
 	full := b.fresh(t)
 	if killed, err := b.start(t, job{Root: full, Begin: true}, false); killed || err != nil {
@@ -400,7 +413,10 @@ func look(t *testing.T, root string) string {
 func (b *bed) start(t *testing.T, j job, hopeless bool) (killed bool, err error) {
 	t.Helper()
 	b.runs.Add(1)
-	j.Hopeless, j.Broken = hopeless, b.broken
+	j.Hopeless, j.Broken, j.Boot = hopeless, b.broken, "after a cut"
+	if j.Begin {
+		j.Boot = firstStart
+	}
 	text, err := json.Marshal(j)
 	if err != nil {
 		t.Fatal(err)
@@ -494,13 +510,17 @@ func (b *bed) killAndStart(t *testing.T, root string, j job) {
 }
 
 func TestKilledAtEveryOperation(t *testing.T) {
-	for name, hopeless := range map[string]bool{"forward": false, "back": true} {
-		t.Run(name, func(t *testing.T) {
-			b := newBed(t, hopeless)
+	for _, l := range lives() {
+		each := *crashEvery
+		if each > 1 && l.mode == reset.Hard { // the short run is for what is common
+			each *= 3
+		}
+		t.Run(l.name, func(t *testing.T) {
+			b := newBed(t, l)
 			places := b.places(t, job{Root: b.fresh(t), Begin: true})
 			t.Run("places", func(t *testing.T) {
 				for i, p := range places {
-					if i%*crashEvery != 0 {
+					if i%each != 0 {
 						continue
 					}
 					t.Run(fmt.Sprint(i), func(t *testing.T) {
@@ -510,8 +530,8 @@ func TestKilledAtEveryOperation(t *testing.T) {
 				}
 			})
 			t.Logf("%d places to be killed at, of which each %d. was tried, %d processes, ended %d times all old, %d times all new",
-				len(places), *crashEvery, b.runs.Load(), b.olds.Load(), b.news.Load())
-			if b.olds.Load() == 0 || !hopeless && b.news.Load() == 0 {
+				len(places), each, b.runs.Load(), b.olds.Load(), b.news.Load())
+			if b.olds.Load() == 0 || !l.hopeless && b.news.Load() == 0 {
 				t.Error("only one end was ever reached: this test cannot fail")
 			}
 		})
@@ -528,9 +548,9 @@ func TestKilledAgainWhileRecovering(t *testing.T) {
 	if *crashAll {
 		firstEach, secondEach = 1, 1
 	}
-	for name, hopeless := range map[string]bool{"forward": false, "back": true} {
-		t.Run(name, func(t *testing.T) {
-			b := newBed(t, hopeless)
+	for _, l := range lives() {
+		t.Run(l.name, func(t *testing.T) {
+			hopeless, b := l.hopeless, newBed(t, l)
 			var cases atomic.Int64
 			places := b.places(t, job{Root: b.fresh(t), Begin: true})
 			t.Run("places", func(t *testing.T) {
@@ -559,7 +579,7 @@ func TestKilledAgainWhileRecovering(t *testing.T) {
 
 // The suite sees an adapter that does not take its change back.
 func TestTheSuiteSeesAHalfState(t *testing.T) {
-	b := newBed(t, true)
+	b := newBed(t, lives()[1])
 	b.broken = true
 	root := b.fresh(t)
 	if killed, err := b.start(t, job{Root: root, Begin: true}, true); killed || err != nil {
