@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"regexp"
 	"slices"
 
 	"github.com/paperclip-nas/paperclip/internal/device/setting"
@@ -55,9 +54,6 @@ func (st state) kept() kept {
 	return k
 }
 
-// plainHash is what can stand in the shadow file: crypt(5), never blank.
-var plainHash = regexp.MustCompile(`^[!-9;-~]{1,1000}$`)
-
 // PrepareRestore gives one step for each entry that is another one. An account
 // of guests that had no password at all stays locked.
 func (a *Adapter) PrepareRestore(_ context.Context, raw json.RawMessage) ([]reset.Step, error) {
@@ -77,7 +73,7 @@ func (a *Adapter) PrepareRestore(_ context.Context, raw json.RawMessage) ([]rese
 	}
 	var all []change
 	if k.Account != nil && *k.Account != "" && st.account && *k.Account != st.hash {
-		if !plainHash.MatchString(*k.Account) {
+		if !saved.PlainHash(*k.Account) {
 			return nil, saved.Refuse("the line of the account %s is malformed", Account)
 		}
 		all = append(all, change{Shadow: &lock{ownfile.Text(st.hash), k.Account}, Back: true})

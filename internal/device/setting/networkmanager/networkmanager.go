@@ -19,8 +19,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"regexp"
 	"slices"
+	"strings"
 
 	"github.com/paperclip-nas/paperclip/internal/device/setting"
 	"github.com/paperclip-nas/paperclip/internal/device/setting/blockedit"
@@ -153,19 +153,21 @@ func (a *Adapter) Prepare(ctx context.Context, r setting.Request) ([]reset.Step,
 	return []reset.Step{{Name: "connections of NetworkManager", Adapter: ID, Effects: e.listed(), Data: data}}, nil
 }
 
-// plainUUID is what NetworkManager's UUIDs look like, and so no option.
-var plainUUID = regexp.MustCompile(`^[0-9a-fA-F][0-9a-fA-F-]{3,63}$`)
+// plainUUID tells whether s looks like one of NetworkManager's UUIDs, and so is no option.
+func plainUUID(s string) bool {
+	return len(s) >= 4 && len(s) <= 64 && s[0] != '-' && strings.Trim(s, "-0123456789abcdefABCDEF") == ""
+}
 
 func read(s reset.Step) (change, error) {
 	var c change
 	err := json.Unmarshal(s.Data, &c)
 	for _, uuid := range slices.Concat(c.Auto, c.Fixed, c.Off, c.Up) {
-		if !plainUUID.MatchString(uuid) {
+		if !plainUUID(uuid) {
 			err = fmt.Errorf("%q is no connection", uuid)
 		}
 	}
 	for _, g := range c.Back {
-		if !plainUUID.MatchString(g.UUID) {
+		if !plainUUID(g.UUID) {
 			err = fmt.Errorf("%q is no connection", g.UUID)
 		}
 	}

@@ -55,7 +55,7 @@ func (a *Adapter) profile(c netstack.Connection) profile {
 		p.err = fmt.Errorf("%s is written by another program, which would undo a change: the addresses have to be set there", c.File)
 	case twice != "":
 		p.err = fmt.Errorf("%s has the section [%s] twice", c.File, twice)
-	case !plainUUID.MatchString(c.UUID):
+	case !plainUUID(c.UUID):
 		p.err = fmt.Errorf("%s has no usual UUID: %q", c.File, c.UUID)
 	default:
 		p.err = atomicfile.Check(a.cfg.FS, c.File)

@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/paperclip-nas/paperclip/internal/device/setting"
 	"github.com/paperclip-nas/paperclip/internal/domain/reset"
@@ -81,6 +82,15 @@ func exact(raw []byte) error {
 		return errors.New("a file of the setting is no text in UTF-8, which a snapshot cannot hold")
 	}
 	return nil
+}
+
+// maxHash bounds a hash of a snapshot, in bytes; crypt(3) makes at most 384.
+const maxHash = 1000
+
+// PlainHash tells whether a hash can stand in the shadow file: crypt(5), printable,
+// no space, no colon, and never blank.
+func PlainHash(hash string) bool {
+	return hash != "" && len(hash) <= maxHash && !strings.ContainsFunc(hash, func(r rune) bool { return r <= ' ' || r == ':' || r > '~' })
 }
 
 // Refuse is setting.ErrSaved with the reason.

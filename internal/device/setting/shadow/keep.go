@@ -3,8 +3,8 @@ package shadow
 import (
 	"context"
 	"encoding/json"
-	"regexp"
 	"slices"
+	"strings"
 
 	"github.com/paperclip-nas/paperclip/internal/device/setting/saved"
 	"github.com/paperclip-nas/paperclip/internal/domain/nas"
@@ -62,10 +62,11 @@ func (a *Adapter) Save(context.Context) (json.RawMessage, error) {
 	return saved.Encode(ID, k)
 }
 
-var (
-	plainHash = regexp.MustCompile(`^[!-9;-~]{1,1000}$`) // crypt(5): printable, no space, no colon; never blank
-	plainDay  = regexp.MustCompile(`^-?[0-9]{0,8}$`)
-)
+// plainDay tells whether a date can stand in the shadow file: days since 1970, or nothing.
+func plainDay(s string) bool {
+	s = strings.TrimPrefix(s, "-")
+	return len(s) <= 8 && !strings.ContainsFunc(s, func(r rune) bool { return r < '0' || r > '9' })
+}
 
 // PrepareRestore gives one step for each account that is still here, that
 // neither was nor is an administrator's, and whose line is another one. A blank
@@ -97,7 +98,7 @@ func (a *Adapter) PrepareRestore(_ context.Context, raw json.RawMessage) ([]rese
 		if !here || !ordinary(now) || x.Hash == "" {
 			continue
 		}
-		if !plainHash.MatchString(x.Hash) || !plainDay.MatchString(x.Changed) || !plainDay.MatchString(x.Expires) {
+		if !saved.PlainHash(x.Hash) || !plainDay(x.Changed) || !plainDay(x.Expires) {
 			return nil, saved.Refuse("the line of %.40q is malformed", x.Name)
 		}
 		old, err := f.value(x.Name)
