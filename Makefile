@@ -7,17 +7,23 @@ N       ?= 10000000
 CUTS     = $(if $(filter file,$(origin N)),5,$(N))
 SHELL   := /bin/bash -o pipefail
 RELEASE := -buildvcs=auto -trimpath -ldflags='-s -w'
-# The daemon speaks HTTP/1.1 alone: less to attack, and 0.4 MB less.
-DAEMON  := $(RELEASE) -tags nethttpomithttp2
+# The daemon speaks HTTP/1.1 alone: less to attack, and 0.4 MB less. Nothing in it is hot but
+# cryptography: without inlining elsewhere it is 0.9 MB smaller, and so is each process that maps it.
+HOT     := crypto/... vendor/golang.org/x/crypto/... golang.org/x/crypto/... filippo.io/... github.com/go-crypt/... encoding/binary internal/byteorder
+DAEMON  := $(RELEASE) -tags nethttpomithttp2 -gcflags=all=-l $(HOT:%=-gcflags=%=)
+OUT     ?= bin/paperclipd
 TOOL    := $(GO) tool -modfile=tools/go.mod
 
-.PHONY: help build test race lint fuzz kill crash bench-reset bench-idle bench-button soak-button test-vm test-vm-all soak-power bench-recovery-vm test-nspawn mutate test-net bench-find test-thirdparty test-lab demo dist clean
+.PHONY: help build daemon test race lint fuzz kill crash bench-reset bench-idle bench-button soak-button test-vm test-vm-all soak-power bench-recovery-vm test-nspawn mutate test-net bench-find test-thirdparty test-lab demo dist clean
 
 help:            ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 build:           ## the programs, static, into bin/
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/ ./cmd/...
+
+daemon:          ## paperclipd alone, as it is released, to OUT (bin/paperclipd)
+	CGO_ENABLED=0 $(GO) build $(DAEMON) -o $(OUT) ./cmd/paperclipd
 
 test:            ## every test with the race detector; what needs root or tools skips and says so
 	@.ci/need gcc libc6-dev iproute2 nftables dnsmasq-base systemd
@@ -98,7 +104,7 @@ dist:            ## what is released: static programs for every system, with che
 	  end=; [ $$os = windows ] && end=.exe; \
 	  CGO_ENABLED=0 GOOS=$$os GOARCH=$$arch $(GO) build $(RELEASE) -o dist/paperclip-$$os-$$arch$$end ./cmd/paperclip || exit 1; done; done
 	for arch in amd64 arm64 arm; do \
-	  CGO_ENABLED=0 GOOS=linux GOARCH=$$arch $(GO) build $(DAEMON) -o dist/paperclipd ./cmd/paperclipd || exit 1; \
+	  GOOS=linux GOARCH=$$arch $(MAKE) daemon OUT=dist/paperclipd || exit 1; \
 	  tar -C dist --sort=name --owner=0 --group=0 --numeric-owner --mtime=@0 -czf dist/paperclipd-linux-$$arch.tar.gz paperclipd -C .. packaging LICENSE || exit 1; done
 	rm dist/paperclipd
 	cd dist && sha256sum * > SHA256SUMS && sha256sum --check --quiet SHA256SUMS

@@ -57,6 +57,11 @@ func runCore(ctx context.Context, m *machine, o *options) (err error) {
 			return err
 		}
 	}
+	if parts.Beeper != nil || parts.Light != nil {
+		thread := m.realTime()
+		defer thread.Close()
+		parts.Timing = thread
+	}
 	cc := m.core(cfg)
 	cc.Panel, cc.Profile, cc.Accounts, cc.Ports = parts, cfg.Panel.Profile.Profile(), m.shadow(cfg), m.ports
 	cc.Sessions = sessions.Ender{Runner: m.runner}

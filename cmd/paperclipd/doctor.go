@@ -69,7 +69,7 @@ func (m *machine) patient(o *options) doctor.Machine {
 	}
 	if m.root == "" {
 		p.Sandbox, p.Rules = m.sandboxFound, coreRules
-		p.Button, p.Beeper = findButton, findBeeper
+		p.Button, p.Beeper, p.RealTime = findButton, findBeeper, m.scheduled
 		p.User = func() error {
 			_, _, err := frontIDs()
 			return err

@@ -15,8 +15,10 @@ import (
 	"github.com/paperclip-nas/paperclip/internal/device/panel"
 	"github.com/paperclip-nas/paperclip/internal/device/panel/evdev"
 	"github.com/paperclip-nas/paperclip/internal/device/panel/gpio"
+	"github.com/paperclip-nas/paperclip/internal/device/panel/realtime"
 	"github.com/paperclip-nas/paperclip/internal/device/panel/sysled"
 	"github.com/paperclip-nas/paperclip/internal/domain/catalog"
+	"github.com/paperclip-nas/paperclip/internal/x/atomicfile"
 )
 
 // The panel's devices may appear a little later than this program.
@@ -70,6 +72,36 @@ func (m *machine) openPanel(ctx context.Context, cfg config.Config) (p panel.Pan
 		}
 	}
 	return p, closers, nil
+}
+
+// ordinaryReport is where core leaves for doctor why it is not scheduled in
+// real time, if it is not.
+const ordinaryReport = "/run/paperclip/ordinary"
+
+// realTime is the thread that keeps the time of beeps. One that the kernel makes
+// an ordinary one works too, and doctor tells.
+func (m *machine) realTime() *realtime.Thread {
+	t := realtime.Start()
+	var why []byte
+	if err := t.Refused(); err != nil {
+		m.log.Warn("beeps may come late while this NAS is busy", "error", err)
+		why = []byte(err.Error())
+	}
+	if m.root == "" {
+		if err := atomicfile.Replace(m.fs, "realtime.report", ordinaryReport, why, atomicfile.Options{Mode: 0o600}); err != nil {
+			m.log.Warn("doctor was not told how beeps are scheduled", "error", err)
+		}
+	}
+	return t
+}
+
+// scheduled is why core's beeps are not scheduled in real time, for doctor.
+func (m *machine) scheduled() error {
+	why, err := m.fs.ReadFile(ordinaryReport)
+	if err == nil && len(why) > 0 {
+		err = errors.New(string(why))
+	}
+	return err
 }
 
 // The parts with their ends, whatever they hang on.

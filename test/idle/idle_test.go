@@ -54,8 +54,7 @@ func TestIdle(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	build(t, filepath.Join(dir, "paperclipd"), "./cmd/paperclipd")
-	build(t, filepath.Join(dir, "bare"), "./test/idle/bare")
+	build(t, dir)
 	pids := start(t, dir)
 	wait(t, time.Second*10) // what a start leaves to collect
 	before := wakeUps(t, pids)
@@ -89,12 +88,18 @@ func TestIdle(t *testing.T) {
 	}
 }
 
-func build(t *testing.T, output, source string) {
+// build makes paperclipd as it is released, and the floor as any program is.
+func build(t *testing.T, dir string) {
 	t.Helper()
-	c := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-tags=nethttpomithttp2", "-o", output, source)
-	c.Dir, c.Env = "../..", append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := c.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
+	for _, argv := range [][]string{
+		{"make", "daemon", "OUT=" + filepath.Join(dir, "paperclipd")},
+		{"go", "build", "-trimpath", "-ldflags=-s -w", "-o", filepath.Join(dir, "bare"), "./test/idle/bare"},
+	} {
+		c := exec.Command(argv[0], argv[1:]...)
+		c.Dir, c.Env = "../..", append(os.Environ(), "CGO_ENABLED=0")
+		if out, err := c.CombinedOutput(); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
 	}
 }
 

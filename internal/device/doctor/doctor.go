@@ -7,6 +7,7 @@ package doctor
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"slices"
@@ -43,6 +44,7 @@ type Machine struct {
 	Adapters func(config.Config) []setting.Adapter
 	// Button and Beeper say which device was found.
 	Button, Beeper func(config.Config) (string, error)
+	RealTime       func() error                          // why core's beeps are not scheduled before all else
 	Cards          func(config.Config) ([]string, error) // network cards that a claim can use
 	Device         func(path string) (uint64, error)     // the number of the file system at path
 	Core           func(context.Context) error           // whether core answers
@@ -233,10 +235,30 @@ func (m Machine) panel(cfg config.Config, labelled bool) []Check {
 	if light != "" && !m.has("/sys/class/leds/"+light) {
 		checks = append(checks, Check{ID: "light", Why: fmt.Sprintf("There is no light %q in /sys/class/leds.", light), WhatToDo: "Correct paperclip.toml, [panel] light."})
 	}
-	if cfg.Panel.Beeper.None() && cfg.Panel.Light.None() && !labelled {
+	silent := cfg.Panel.Beeper.None() && cfg.Panel.Light.None()
+	if m.RealTime != nil && !silent {
+		checks = append(checks, m.realTime()...)
+	}
+	if silent && !labelled {
 		checks = append(checks, Check{ID: "code", Why: "With neither beeper nor light nobody can be told the code of a claim.", WhatToDo: "Set one in paperclip.toml, [panel], or stick a code on the NAS: `paperclipd label --new`."})
 	}
 	return checks
+}
+
+// realTime tells how core's beeps are scheduled, once core has said so.
+func (m Machine) realTime() []Check {
+	const id = "beep_timing"
+	err := m.RealTime()
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil // core has not run: its own check tells
+	case err != nil:
+		return []Check{{
+			ID: id, Why: "While this NAS is busy, beeps and blinks come late: the kernel refused core " + err.Error() + ".",
+			WhatToDo: "Start core by its systemd unit, unchanged (LimitRTPRIO). Holds are measured right all the same.",
+		}}
+	}
+	return []Check{{ID: id, OK: true, Why: "Beeps and blinks come in time while this NAS is busy: they have a real-time thread."}}
 }
 
 func (m Machine) network(cfg config.Config) []Check {

@@ -54,11 +54,12 @@ func healthy() (Machine, files) {
 				adapter{id: "samba", effects: []nas.Effect{nas.E1}, found: reset.Found{Why: "no pdbedit"}},
 			}
 		},
-		Button: func(config.Config) (string, error) { return "/dev/input/event1", nil },
-		Beeper: func(config.Config) (string, error) { return "a beeper", nil },
-		Cards:  func(config.Config) ([]string, error) { return []string{"eth0"}, nil },
-		Device: func(path string) (uint64, error) { return uint64(len(path)), nil },
-		Core:   func(context.Context) error { return nil },
+		Button:   func(config.Config) (string, error) { return "/dev/input/event1", nil },
+		Beeper:   func(config.Config) (string, error) { return "a beeper", nil },
+		RealTime: func() error { return nil },
+		Cards:    func(config.Config) ([]string, error) { return []string{"eth0"}, nil },
+		Device:   func(path string) (uint64, error) { return uint64(len(path)), nil },
+		Core:     func(context.Context) error { return nil },
 		Sandbox: func() (sandbox.Report, error) {
 			return sandbox.Report{Landlock: 2, Write: []string{"/etc"}, Volumes: []sandbox.Volume{{Path: "/srv", Refused: sandbox.ByMount}}, Devices: 3}, nil
 		},
@@ -102,6 +103,7 @@ func TestEachFaultIsFound(t *testing.T) {
 			m.Button = func(config.Config) (string, error) { return "", catalog.New("no_button", "none") }
 		}, "button", "none"},
 		"button off":    {configured("[panel]\nbutton = \"none\"\n"), "button", "no button"},
+		"late beeps":    {func(m *Machine, _ files) { m.RealTime = func() error { return broken } }, "beep_timing", "broken"},
 		"no beeper":     {func(m *Machine, _ files) { m.Beeper = func(config.Config) (string, error) { return "", broken } }, "beeper", "broken"},
 		"light":         {configured("[panel]\nlight = \"nas:red\"\n"), "light", "nas:red"},
 		"mute and dark": {configured("[panel]\nbeeper = \"none\"\n"), "code", "nobody can be told"},

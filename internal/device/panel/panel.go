@@ -65,6 +65,31 @@ type Panel struct {
 	Status string
 	// Clock is what pulses are timed by; nil is the machine's.
 	Clock clock.Clock
+	// Timing keeps the time of patterns instead of Clock; nil: nothing does.
+	Timing Timing
+}
+
+// Timing keeps the time of a pattern better than a clock, which tells when
+// Go's scheduler comes to it (see package realtime).
+type Timing interface {
+	// Keep runs play and returns its error. The wait that it gives to play
+	// returns once d has passed, never sooner, or ctx's error as soon as ctx is
+	// done. Its own error says that play was not run.
+	Keep(ctx context.Context, play func(wait func(d time.Duration) error) error) error
+}
+
+// byClock is the Timing of a clock.
+type byClock struct{ clock.Clock }
+
+func (c byClock) Keep(ctx context.Context, play func(wait func(time.Duration) error) error) error {
+	return play(func(d time.Duration) error {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-c.After(d):
+			return nil
+		}
+	})
 }
 
 // Pulse is one part of a pattern: sound and light, or silence and darkness.
@@ -91,25 +116,31 @@ func Pulses(pattern []button.Pulse) []Pulse {
 // errors are returned together at the end. If ctx is done it returns ctx's
 // error.
 func (p Panel) Play(ctx context.Context, pulses []Pulse) error {
-	clk := p.Clock
-	if clk == nil {
-		clk = clock.System()
-	}
-	var failed error
-	keep := func(err error) {
-		if failed == nil {
-			failed = err // the first failure tells; forty of them do not tell more
+	return p.timing().Keep(ctx, func(wait func(time.Duration) error) error {
+		var failed error
+		keep := func(err error) {
+			if failed == nil {
+				failed = err // the first failure tells; forty of them do not tell more
+			}
 		}
-	}
-	for _, pulse := range pulses {
-		keep(p.show(pulse))
-		select {
-		case <-ctx.Done():
-			return errors.Join(ctx.Err(), p.show(Pulse{}))
-		case <-clk.After(pulse.For):
+		for _, pulse := range pulses {
+			keep(p.show(pulse))
+			if err := wait(pulse.For); err != nil {
+				return errors.Join(err, p.show(Pulse{}))
+			}
 		}
+		return errors.Join(failed, p.show(Pulse{}))
+	})
+}
+
+func (p Panel) timing() Timing {
+	switch {
+	case p.Timing != nil:
+		return p.Timing
+	case p.Clock != nil:
+		return byClock{p.Clock}
 	}
-	return errors.Join(failed, p.show(Pulse{}))
+	return byClock{clock.System()}
 }
 
 // show sets beeper and light to what one pulse says.
