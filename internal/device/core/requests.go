@@ -131,7 +131,9 @@ func eventOp(e access.RequestEvent) string {
 }
 
 // leaveRequest takes down what a claimant asks for who must wait. The same key
-// asking for the same again is answered with the request that it has.
+// asking for the same again is answered with the request that it has; asking for
+// something else, or once the settings are others, it has that one withdrawn and
+// waits anew, from the beginning.
 func (c *Core) leaveRequest(plan reset.Plan, key ed25519.PublicKey, label string) (deviceapi.CommitReply, error) {
 	none := deviceapi.CommitReply{}
 	length, ok := c.cfg.Policy.Wait()
@@ -145,13 +147,20 @@ func (c *Core) leaveRequest(plan reset.Plan, key ed25519.PublicKey, label string
 	if err != nil {
 		return none, catalog.New("preflight_failed", "the time that has passed cannot be measured").Because(err)
 	}
-	if q, ok := c.requests.ofKey(key); ok && q.State.Pending() {
-		if !q.Plan.SameChanges(plan) || q.State == access.RequestCarried {
+	list := slices.Clone(c.requests.kept.Requests)
+	old, ok := c.requests.ofKey(key)
+	switch replaces := ok && old.State.Pending(); {
+	case replaces && old.State == access.RequestCarried:
+		return none, catalog.New("request_pending")
+	case replaces && old.Plan.SameChanges(plan):
+		return deviceapi.CommitReply{Request: old.ID, WaitSeconds: seconds(c.left(old, start, up))}, nil
+	case replaces:
+		i := c.requests.index(old.ID)
+		if list[i].State, ok = access.NextRequest(old.State, access.Withdraw); !ok {
 			return none, catalog.New("request_pending")
 		}
-		return deviceapi.CommitReply{Request: q.ID, WaitSeconds: seconds(c.left(q, start, up))}, nil
-	}
-	if c.requests.pending() >= access.MaxRequests {
+		c.cfg.Log.Info("a request is replaced by its claimant's next", "request", old.ID)
+	case c.requests.pending() >= access.MaxRequests:
 		return none, catalog.New("requests_full")
 	}
 	id, err := randomID(c.cfg.Rand)
@@ -162,7 +171,7 @@ func (c *Core) leaveRequest(plan reset.Plan, key ed25519.PublicKey, label string
 		ID: id, State: access.RequestWaiting, Key: slices.Clone(key), Label: label, Plan: plan,
 		Begun: c.cfg.Clock.Now().UTC().Truncate(time.Second), Wait: access.NewWait(length, start, up),
 	}
-	if err := c.requests.save("requests.begin", append(slices.Clone(c.requests.kept.Requests), q)); err != nil {
+	if err := c.requests.save("requests.begin", append(list, q)); err != nil {
 		return none, catalog.New("preflight_failed", "the request could not be kept").Because(err)
 	}
 	c.requests.next = c.cfg.Clock.Monotonic() + heartbeat

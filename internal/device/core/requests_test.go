@@ -77,9 +77,6 @@ func TestPresenceLeavesARequest(t *testing.T) {
 		if err != nil || again.Request != reply.Request {
 			t.Errorf("the same again is another request: %v %+v", err, again)
 		}
-		if _, err := a.ask(deviceapi.PlanCall{Mode: reset.Soft, Scope: reset.All, Administrator: "anna"}, key, ""); problem(err) != "request_pending" {
-			t.Errorf("a second request of the same key: %v", err)
-		}
 		if after := d.store.Running(); after.Hashes["anna"] != before.Hashes["anna"] || !d.accepts("anna", oldPassword) {
 			t.Error("something is changed before the wait is over")
 		}
@@ -93,6 +90,45 @@ func TestPresenceLeavesARequest(t *testing.T) {
 		}
 		if list := d.requests(); len(list) != 1 || list[0].State != access.RequestWaiting || list[0].Plan.Administrator != "anna" {
 			t.Errorf("%+v", list)
+		}
+	})
+}
+
+// A claimant who asks for something else has the request of before withdrawn, and
+// waits for the new one from its beginning; what is withdrawn is never carried
+// out.
+func TestAnotherPlanReplacesTheRequest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := start(t, nil)
+		d.reboot("wait 2h")
+		key := newKey(t)
+		a := d.present()
+		first, err := a.ask(ofAnna(), key, "")
+		must(t, err)
+		must(t, a.call(deviceapi.KindClose, deviceapi.Empty{}, &deviceapi.Empty{}))
+		time.Sleep(90 * time.Minute)
+		a = d.present()
+		all := deviceapi.PlanCall{Mode: reset.Soft, Scope: reset.All, Administrator: "anna"}
+		second, err := a.ask(all, key, "")
+		if err != nil || second.Request == first.Request || second.WaitSeconds != 2*60*60 {
+			t.Fatalf("%v %+v", err, second)
+		}
+		if again, err := a.ask(all, key, ""); err != nil || again.Request != second.Request {
+			t.Errorf("the same again: %v %+v", err, again)
+		}
+		if list := d.requests(); len(list) != 2 || list[0].State != access.RequestWithdrawn || list[1].State != access.RequestWaiting || list[1].LeftSeconds < 7000 {
+			t.Errorf("%+v", list)
+		}
+		if other, err := a.ask(ofAnna(), newKey(t), ""); err != nil || other.Request == second.Request {
+			t.Errorf("another key's: %v", err)
+		}
+		if list := d.requests(); len(list) != 3 || list[1].State != access.RequestWaiting {
+			t.Errorf("another key's request replaced it: %+v", list)
+		}
+		time.Sleep(time.Hour) // the first would be over by now
+		synctest.Wait()
+		if list := d.requests(); list[0].State != access.RequestWithdrawn || list[1].State != access.RequestWaiting {
+			t.Errorf("after the first one's time: %+v", list)
 		}
 	})
 }

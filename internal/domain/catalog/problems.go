@@ -39,7 +39,7 @@ func claimProblems() []Problem {
 		{ID: "wait_needs_key", Exit: Refused, Text: "This NAS asks for a wait, which needs a program that can come back.", Meaning: "Nothing was changed.", WhatToDo: "Use `paperclip rescue`."},
 		{ID: "wait_begun", Exit: InPart, Text: "The NAS keeps your request, and waits %s, as its owner chose.", Meaning: "Nothing is changed yet. Every administrator is told, and can say no meanwhile.", WhatToDo: "Then go on with this computer: %s"},
 		{ID: "wait_not_over", Exit: Refused, Text: "The wait that this NAS's owner chose is not over: %s are left.", Meaning: "Nothing is changed yet. Only time in which the NAS is switched on counts.", WhatToDo: "Come back then."},
-		{ID: "request_pending", Exit: Refused, Text: "This computer has another request waiting on the NAS.", Meaning: "Nothing was changed.", WhatToDo: "Resume that one, or withdraw it."},
+		{ID: "request_pending", Exit: Refused, Text: "The NAS is carrying out this computer's request of before.", Meaning: "Nothing was changed by this one.", WhatToDo: "Wait until that has ended."},
 		{ID: "request_over", Exit: Refused, Text: "The request cannot be carried out: it is %s.", Meaning: "Nothing was changed by it after that.", WhatToDo: "If an administrator refused it, ask them; otherwise press the button again."},
 		{ID: "request_unknown", Exit: Refused, Text: "The NAS has no such request.", Meaning: "Nothing was changed.", WhatToDo: "`paperclipd requests` lists them, on the NAS."},
 		{ID: "requests_full", Exit: Refused, Text: "Too many requests wait on this NAS.", Meaning: "Nothing was changed.", WhatToDo: "At the NAS, as root, refuse those that are nobody's: `paperclipd requests`."},

@@ -48,13 +48,49 @@ func doChoose(ctx context.Context, r *run) error {
 		if _, ok := r.administrator(); !ok {
 			return catalog.New("unknown_administrator", r.state.Administrator)
 		}
-		return nil
+		return r.askSecondFactor(ctx)
 	}
 	if len(o.Administrators) == 0 {
 		return catalog.New("no_administrator")
 	}
-	r.state.Administrator, err = r.askAdministrator(ctx, o.Administrators)
-	return err
+	if r.state.Administrator, err = r.askAdministrator(ctx, o.Administrators); err != nil {
+		return err
+	}
+	return r.askSecondFactor(ctx)
+}
+
+// What becomes of a second factor.
+const (
+	keepFactor = "keep"
+	takeFactor = "take"
+)
+
+// askSecondFactor asks whether the administrator's second factor is lost too
+// (R11): it stays unless somebody says so, and never goes by presence alone
+// (promise 7).
+func (r *run) askSecondFactor(ctx context.Context) error {
+	a, ok := r.administrator()
+	costs := map[access.Demand]string{
+		access.SecondProof: "needs a recovery code beside the button",
+		access.AfterWait:   "needs the wait that the owner chose, in which every administrator can say no",
+	}[r.options.SecondFactor]
+	if !ok || !a.SecondFactor || r.state.SecondFactor || r.state.hard() || !r.state.setsPassword() || costs == "" {
+		return nil
+	}
+	answer, err := r.cfg.Person.Choose(ctx, Question{
+		ID: AskSecondFactor, Account: a.Name, Default: keepFactor,
+		Text: printable.Clean(a.Name) + " signs in with a second factor, such as a code on a phone. Is that lost too?",
+		Options: []Option{
+			{ID: keepFactor, Text: "No: it stays"},
+			{ID: takeFactor, Text: "Yes: take it away too", Detail: costs},
+		},
+	})
+	if err != nil || answer.Option != takeFactor {
+		return err
+	}
+	r.state.SecondFactor = true
+	r.state.Waits = r.demand() == access.AfterWait
+	return nil
 }
 
 func (r *run) askAdministrator(ctx context.Context, all []deviceapi.Administrator) (string, error) {

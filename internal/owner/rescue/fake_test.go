@@ -406,6 +406,7 @@ type someone struct {
 	yes      bool
 	password []string // given one after the other; the last again and again
 	way      WayID
+	factor   string                  // what becomes of the second factor; empty: the default
 	answers  map[QuestionID][]string // one after the other; the last again and again
 	tell     func(Event)
 	asked    []QuestionID
@@ -433,6 +434,10 @@ func (s *someone) Choose(_ context.Context, q Question) (Answer, error) {
 	case AskWay:
 		if s.way != "" {
 			a.Option = string(s.way)
+		}
+	case AskSecondFactor:
+		if s.factor != "" {
+			a.Option = s.factor
 		}
 	case AskName, AskNetwork, AskRestore:
 		s.advice = append(s.advice, q.Advice)

@@ -54,6 +54,8 @@ func (g Given) Choose(ctx context.Context, q Question) (Answer, error) {
 		return Answer{Option: g.Answers[q.ID]}, nil
 	case q.ID == AskAccept && g.Yes:
 		return Answer{Yes: true}, nil
+	case q.ID == AskSecondFactor && g.Yes:
+		return Answer{Option: keepFactor}, nil // it is taken away only by its own flag
 	case g.Yes && q.Default != "":
 		return Answer{Option: q.Default}, nil
 	}
@@ -139,6 +141,7 @@ func (u Unattended) Choose(_ context.Context, q Question) (Answer, error) {
 		AskNewPassword:   "Give --password-file FILE or --password-out FILE.",
 		AskPassword:      "Give --password-file FILE.",
 		AskRecoveryCode:  "Give --recovery-code-file FILE.",
+		AskSecondFactor:  "Give --yes, which keeps the second factor, or --second-factor.",
 		AskName:          "Give --name NAME, or --yes.",
 		AskNetwork:       "Give --network dhcp or an address, or --yes.",
 		AskRestore:       "Give --restore none, bundle or snapshot, or --yes.",

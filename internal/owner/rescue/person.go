@@ -54,8 +54,9 @@ const (
 	AskNewPassword   QuestionID = "new_password" // typed twice
 	AskPassword      QuestionID = "password"     // one that works, or was just set; may be left empty
 	AskRecoveryCode  QuestionID = "recovery_code"
-	AskName          QuestionID = "name"    // the set-up wizard's, of a hard reset
-	AskNetwork       QuestionID = "network" // "dhcp", or addresses as reset.ParseAddress reads them
+	AskSecondFactor  QuestionID = "second_factor" // that stays, or is taken away too
+	AskName          QuestionID = "name"          // the set-up wizard's, of a hard reset
+	AskNetwork       QuestionID = "network"       // "dhcp", or addresses as reset.ParseAddress reads them
 	AskRestore       QuestionID = "restore"
 )
 
