@@ -77,6 +77,15 @@ func (h *Household) Choose(ctx context.Context, q rescue.Question) (rescue.Answe
 		return rescue.Answer{Option: h.nas.DefaultPassword().Reveal()}, nil
 	case guided.AskBeep:
 		return yes(h.hears(ctx))
+	case guided.AskDoor:
+		return yes(false)
+	case guided.AskBackup:
+		return yes(sc.Has(face.HasBackup))
+	case guided.AskOther:
+		if sc.Has(face.ModeTwo) {
+			return rescue.Answer{Option: string(ways.Reset2)}, nil
+		}
+		return rescue.Answer{Option: q.Default}, nil
 	case guided.AskPage:
 		err := h.browse(ctx, *q.Page)
 		return yes(err == nil)
@@ -176,6 +185,32 @@ func (h *Household) browse(ctx context.Context, p rescue.Page) error {
 		return box.EditSettings(func(s *nas.Settings) { s.Firewall.Enabled = true })
 	case guided.TaskProtection:
 		return box.EditSettings(func(s *nas.Settings) { s.AutoBlock.Enabled = true })
+	case guided.TaskSecondOff:
+		return box.EditSettings(func(s *nas.Settings) {
+			for i := range s.Accounts {
+				if s.Accounts[i].Name == p.Account {
+					s.Accounts[i].SecondFactor = false
+				}
+			}
+		})
+	case guided.TaskNewAdmin:
+		err := box.EditSettings(func(s *nas.Settings) {
+			s.Accounts = append(s.Accounts, nas.Account{Name: p.Account, Administrator: true, Enabled: true})
+		})
+		return errors.Join(err, box.SetPassword(p.Account, p.Password, ""))
+	case guided.TaskShares: // the household knows what its folders are called
+		return box.Remember(func(m *face.Memory) { m.Shares = face.Shares() })
+	case guided.TaskRestoreDSS: // users, groups, shares; passwords are those of now where there is one
+		return box.EditSettings(func(s *nas.Settings) {
+			for _, a := range h.nas.model.settings.Accounts {
+				if _, there := s.Account(a.Name); !there {
+					s.Accounts = append(s.Accounts, a)
+				}
+			}
+			s.Shares = h.nas.model.settings.Shares
+		})
+	case guided.TaskPorts:
+		return box.EditSettings(func(s *nas.Settings) { s.Ports = h.nas.model.settings.Clone().Ports })
 	case guided.TaskNetwork:
 		err := box.EditSettings(func(s *nas.Settings) {
 			if len(s.Interfaces) > 0 {

@@ -162,6 +162,18 @@ func (r *Rack) Named(name string) (*NAS, bool) {
 	return r.nas[i], true
 }
 
+// Labelled returns the virtual NAS with that MAC on its label: what a reset does
+// not change.
+func (r *Rack) Labelled(macs []string) (*NAS, bool) {
+	i := slices.IndexFunc(r.nas, func(n *NAS) bool {
+		return slices.ContainsFunc(n.model.identity.MACs, func(m string) bool { return slices.Contains(macs, m) })
+	})
+	if i < 0 {
+		return nil, false
+	}
+	return r.nas[i], true
+}
+
 // Findhost is where to send findhost queries now: the rack's broadcast.
 func (r *Rack) Findhost() []netip.AddrPort { return r.where(answers.findhostAt) }
 

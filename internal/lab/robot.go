@@ -9,6 +9,7 @@ import (
 	"github.com/paperclip-nas/paperclip/internal/device/panel/memory"
 	"github.com/paperclip-nas/paperclip/internal/domain/access"
 	"github.com/paperclip-nas/paperclip/internal/domain/button"
+	"github.com/paperclip-nas/paperclip/internal/domain/catalog"
 	"github.com/paperclip-nas/paperclip/internal/lab/face"
 	"github.com/paperclip-nas/paperclip/internal/owner/rescue"
 )
@@ -17,10 +18,11 @@ import (
 // button until it hears the beep, counts the beeps of the code, and chooses
 // what is offered first. It knows nothing but what a person would hear and see.
 type Robot struct {
-	nas  *NAS
-	ear  *memory.Listener
-	tell func(rescue.Event)
-	slip time.Duration // how long it holds the first time, by mistake; 0: as told
+	nas     *NAS
+	ear     *memory.Listener
+	tell    func(rescue.Event)
+	pressed bool          // it has pressed before
+	slip    time.Duration // how long it holds the first time, by mistake; 0: as told
 
 	// Password is the new password; where it is empty the robot makes one up.
 	Password access.Secret
@@ -52,9 +54,6 @@ var _ rescue.Person = (*Robot)(nil)
 // patience is how long the robot waits for a beep, on the NAS's clock.
 const patience = 30 * time.Second
 
-// errSilence says that nothing was heard.
-var errSilence = errors.New("the robot pressed and heard nothing")
-
 // Press holds the button until the beep, or for a short moment where none is
 // due.
 func (r *Robot) Press(ctx context.Context, p rescue.Press) error {
@@ -65,6 +64,14 @@ func (r *Robot) Press(ctx context.Context, p rescue.Press) error {
 	if p.Beeps == 0 {
 		return r.nas.panel.Press(ctx, p.Hold)
 	}
+	if r.pressed { // a finger takes a moment between two presses, or it is a bounce
+		select {
+		case <-r.nas.clock.After(time.Second):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	r.pressed = true
 	letGo, heard := make(chan time.Time, 1), make(chan error, 1)
 	go func() {
 		err := r.hearBeep(ctx)
@@ -78,9 +85,10 @@ func (r *Robot) Press(ctx context.Context, p rescue.Press) error {
 	return <-heard
 }
 
-// hearBeep waits for the next tone to begin.
-func (r *Robot) hearBeep(ctx context.Context) error {
-	ctx, cancel := context.WithCancel(ctx)
+// hearBeep waits for the next tone to begin; patience without one is the problem
+// no_beep.
+func (r *Robot) hearBeep(outer context.Context) error {
+	ctx, cancel := context.WithCancel(outer)
 	defer cancel()
 	go func() {
 		select {
@@ -93,8 +101,10 @@ func (r *Robot) hearBeep(ctx context.Context) error {
 		tone, err := r.ear.Next(ctx)
 		switch {
 		case errors.Is(err, memory.ErrMissed):
+		case err != nil && outer.Err() == nil:
+			return catalog.New("no_beep").Because(err)
 		case err != nil:
-			return errors.Join(errSilence, err)
+			return err
 		case tone.Hz == button.AckPattern(1)[0].Hz: // not a count of the code, which may sound just now
 			return nil
 		}

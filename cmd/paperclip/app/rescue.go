@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"fmt"
 	"net/netip"
-	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -13,6 +12,7 @@ import (
 	"github.com/paperclip-nas/paperclip/internal/domain/catalog"
 	"github.com/paperclip-nas/paperclip/internal/domain/reset"
 	"github.com/paperclip-nas/paperclip/internal/owner/discover"
+	"github.com/paperclip-nas/paperclip/internal/owner/guided"
 	"github.com/paperclip-nas/paperclip/internal/owner/keys"
 	"github.com/paperclip-nas/paperclip/internal/owner/rescue"
 )
@@ -98,15 +98,18 @@ func (a *app) runRescue(ctx context.Context, o rescueOptions, args []string) err
 			}
 			return d, nil
 		},
-		FS: a.fsys, Dir: filepath.Join(l.home, "rescues"), Clock: a.clock, Rand: rand.Reader, Label: hostLabel(),
+		FS: a.fsys, Dir: a.rescues(l), Clock: a.clock, Rand: rand.Reader, Label: hostLabel(),
 	}
 	if l.rack != nil {
 		cfg.Witness, cfg.Poll, cfg.Again = witness{l.rack}, 100*time.Millisecond, o.lab.command()+" --resume"
 	}
 	var res rescue.Result
-	if o.resume != "" {
+	switch {
+	case o.resume != "" && guided.Kept(a.fsys, cfg.Dir, o.resume):
+		res, err = a.resumeElsewhere(ctx, l, o, person)
+	case o.resume != "":
 		res, err = rescue.Resume(ctx, cfg, o.resume, req)
-	} else {
+	default:
 		res, err = rescue.Start(ctx, cfg, req)
 	}
 	told := a.report(o, res, err)
@@ -122,11 +125,12 @@ func (a *app) runRescue(ctx context.Context, o rescueOptions, args []string) err
 	return told
 }
 
-// report prints the result. A rescue that ended early has none: its problem is
-// the document, with the id to resume by in what to do.
+// report prints the result. A rescue that ended before its cause was known has
+// none: its problem is the document, with the id to resume by in what to do.
 func (a *app) report(o rescueOptions, res rescue.Result, err error) error {
 	exit := catalog.ExitOf(err)
-	if exit != catalog.Done && exit != catalog.InPart {
+	found := res.Problem != nil && res.Cause != "" && o.json && guided.IsCause(res.Cause)
+	if exit != catalog.Done && exit != catalog.InPart && !found {
 		return err
 	}
 	if !o.json {

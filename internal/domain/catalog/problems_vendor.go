@@ -14,6 +14,8 @@ func vendorProblems() []Problem {
 		{ID: "no_such_api", Exit: Failed, Text: "This NAS does not have what is needed for that: %s.", Meaning: "Its firmware is older or newer than what the sources describe. Nothing was changed.", WhatToDo: "Do it in the browser."},
 		{ID: "box_not_proved", Exit: Refused, Text: "It was not shown that this is the NAS in front of you.", Meaning: "No new password is sent to what may be somebody else's box.", WhatToDo: "Unplug other devices, connect this computer to the NAS by cable, and run it again."},
 		{ID: "press_without_effect", Exit: Refused, Text: "Nothing was seen to change at the NAS after the press.", Meaning: "Nothing was changed, as far as can be seen.", WhatToDo: "%s"},
+		{ID: "no_beep", Exit: Refused, Text: "No beep was heard.", Meaning: "The press did not arrive, as far as can be heard. Nothing was seen to change.", WhatToDo: "The NAS must be up and ready; push the clip until it clicks, hold, and let go at the first beep."},
+		{ID: "never_ready", Exit: Failed, Text: "The NAS did not get ready within %s.", Meaning: "Nothing was changed: a press of RESET does nothing until it is ready.", WhatToDo: "Look at its lights and drives; then run `paperclip rescue` again."},
 		{ID: "never_came_back", Exit: InPart, Text: "The NAS has not come back within %s.", Meaning: "It may still be starting, or have an address that this computer does not reach.", WhatToDo: "Leave it alone for ten minutes, look at its lights, and run `paperclip find --watch`."},
 		{ID: "no_button_needed", Exit: Refused, Text: "%s", Meaning: "A reset would not help against that, and cost settings. Nothing was changed.", WhatToDo: "%s"},
 		{ID: "guided_end", Exit: InPart, Text: "From here on it goes by hand: %s.", WhatToDo: "%s"},

@@ -89,13 +89,13 @@ const (
 
 // Evidence is all that is known. The zero value knows nothing.
 type Evidence struct {
-	Vendor Vendor
-	Status nas.Status
-	Door   Door
-	Answer Answer
-	Press  Press
+	Vendor Vendor     `json:"vendor"`
+	Status nas.Status `json:"status"`
+	Door   Door       `json:"door"`
+	Answer Answer     `json:"answer"`
+	Press  Press      `json:"press"`
 	// Said holds what the person answered; what is missing was not asked.
-	Said map[QuestionID]Said
+	Said map[QuestionID]Said `json:"said,omitempty"`
 }
 
 // Cause is why, by the first row of the table that fits.

@@ -76,11 +76,11 @@ type Situation struct {
 
 // Known is what was seen of the NAS. A nil part was not.
 type Known struct {
-	KeepPassword *bool // the owner's option by which Mode 1 keeps the password
-	MailReset    *bool // whether the forgot-password mail can work
-	OtherAdmins  *int  // administrators that could still get in, but for the one locked out
-	MachineKeys  *bool // whether an encrypted folder's key is kept with the machine key
-	Settings     Knowledge
+	KeepPassword *bool     `json:"keep_password,omitempty"` // the owner's option by which Mode 1 keeps the password
+	MailReset    *bool     `json:"mail_reset,omitempty"`    // whether the forgot-password mail can work
+	OtherAdmins  *int      `json:"other_admins,omitempty"`  // administrators that could still get in, but for the one locked out
+	MachineKeys  *bool     `json:"machine_keys,omitempty"`  // whether an encrypted folder's key is kept with the machine key
+	Settings     Knowledge `json:"settings"`
 }
 
 // Knowledge is what the NAS's settings are known from.

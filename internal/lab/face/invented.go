@@ -23,6 +23,7 @@ func Inventions() []Invention {
 		{"dsm_block_list", "The names of the fields in an entry of the block list (vendors/synology.md §4.2 gives ip_info[] alone)."},
 		{"dsm_installer", "How long the installer takes, and that it answers an install with JSON (vendors/synology.md §3.3)."},
 		{"qts_restart", "A QTS keeps running after 3 s and restarts after 10 s (vendors/qnap.md §4.1 is silent)."},
+		{"qts_share_list", "The elements of the list of shared folders (vendors/qnap.md §3.4 names the call alone)."},
 		{"qts_5_qfinder", "QTS 5 answers Qfinder as the captured QTS of 2013 does (vendors/qnap.md §1.3: unverified)."},
 		{"lab_ports", "The ports are those that this computer had free, before a reset and after it."},
 	}

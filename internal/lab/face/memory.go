@@ -35,8 +35,11 @@ func newMemory(shares []string) Memory {
 	}
 }
 
+// Shares are the shared folders of the lab's household.
+func Shares() []string { return []string{"home", "photos", "papers"} }
+
 func openMemory(fsys opfs.FS, file, name string) (Memory, error) {
-	m := newMemory([]string{"home", "photos", "papers"})
+	m := newMemory(Shares())
 	raw, err := fsys.ReadFile(file)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):

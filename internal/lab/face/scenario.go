@@ -39,13 +39,15 @@ const (
 	LongPress    Fault = "long-press"        // the person holds on too long, at first
 	OlderSystem  Fault = "older-system"      // DSM 6.2.3, QTS 4.3
 	NewerSystem  Fault = "newer-system"      // QTS 5.2
+	ModeTwo      Fault = "mode-2"            // where Mode 1 does not help, the person goes on to Mode 2
+	HasBackup    Fault = "settings-backup"   // the person has a settings backup of it
 )
 
 // Faults lists them all.
 func Faults() []Fault {
 	return []Fault{
 		OtherAdmin, Blocked, LostPhone, HasPhone, Redirect, Disabled, Expired, LockedOut, Privilege, KeepPassword, NotReady, NoDHCP,
-		OtherSubnet, NoDrives, MachineKey, SlowBoot, NeverBack, Imposter, ForgotMail, ShortPress, LongPress, OlderSystem, NewerSystem,
+		OtherSubnet, NoDrives, MachineKey, SlowBoot, NeverBack, Imposter, ForgotMail, ShortPress, LongPress, OlderSystem, NewerSystem, ModeTwo, HasBackup,
 	}
 }
 

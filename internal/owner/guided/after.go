@@ -3,6 +3,7 @@ package guided
 import (
 	"context"
 	"errors"
+	"strings"
 
 	"github.com/paperclip-nas/paperclip/internal/domain/catalog"
 	"github.com/paperclip-nas/paperclip/internal/domain/nas"
@@ -55,6 +56,13 @@ func doHarden(ctx context.Context, r *run) (bool, error) {
 	if !r.second {
 		r.tell(harden, "A second step is off for "+r.administrator+". With it, print the recovery means too.")
 	}
+	if r.setsPassword() {
+		where := "Remembered devices have to prove themselves again. Sessions that are still open you end under Resource Monitor, Connections."
+		if !r.synology() {
+			where = "Every session and remembered device of " + r.administrator + " is signed out at the end."
+		}
+		r.tell(harden, where)
+	}
 	return len(r.res.NotDone) == 0, nil
 }
 
@@ -66,6 +74,15 @@ func (r *run) disableBuiltIn(ctx context.Context) error {
 	}
 	if !guidedInstead(err) {
 		return err
+	}
+	if r.synology() { // meanwhile a password that nobody knows is better than the reset's
+		p, err := rescue.Generate(r.cfg.Rand)
+		if err != nil {
+			return err
+		}
+		if err := r.box.SetPassword(ctx, builtIn, p); err != nil && !guidedInstead(err) {
+			return err
+		}
 	}
 	done, err := r.page(ctx, TaskDisableAdmin, "After the reset the built-in admin is enabled, with a password that others can know. You have signed in as "+r.administrator+": disable admin now.")
 	if err != nil {
@@ -103,13 +120,19 @@ func doPutBack(ctx context.Context, r *run) (bool, error) {
 	if !r.reset() || !r.signedIn {
 		return true, r.unblock(ctx)
 	}
-	for _, put := range []func(context.Context, *run) error{putProtection, putFirewall, putAddress} {
+	for _, put := range []func(context.Context, *run) error{putShares, putProtection, putFirewall, putPorts, putAddress} {
 		if err := put(ctx, r); err != nil {
 			return false, err
 		}
 	}
 	r.fact(putBack, "synology.mode1.encrypted", "qnap.basic.encrypted")
-	return len(r.res.NotDone) == 0, nil
+	if len(r.res.NotDone) > 0 {
+		return false, nil // what was noted before is better than what is there now
+	}
+	if err := r.read(ctx); err != nil {
+		return false, ctx.Err()
+	}
+	return true, r.note(ctx, nil)
 }
 
 // unblock takes this computer's address off the list, where another
@@ -134,6 +157,9 @@ func (r *run) unblock(ctx context.Context) error {
 }
 
 func putProtection(ctx context.Context, r *run) error {
+	if w := r.wanted; w != nil && w.AutoBlock != nil && !w.AutoBlock.Enabled {
+		return nil // it was off before
+	}
 	if r.settings != nil && r.settings.AutoBlock != nil {
 		if r.settings.AutoBlock.Enabled {
 			return nil
@@ -152,6 +178,9 @@ func putFirewall(ctx context.Context, r *run) error {
 	if r.settings != nil && r.settings.Firewall != nil && r.settings.Firewall.Enabled || !r.synology() {
 		return nil // QTS has its firewall as an application of its own
 	}
+	if w := r.wanted; w != nil && w.Firewall != nil && !w.Firewall.Enabled {
+		return nil // it was off before
+	}
 	return r.byPage(ctx, TaskFirewall, "The reset turned the firewall off; its rules are there. If it was on before, turn it on again:", nas.E9.Setting())
 }
 
@@ -160,7 +189,7 @@ func putAddress(ctx context.Context, r *run) error {
 	if r.was() == "" || address(r.now) == r.was() || !wasStatic && r.before.DHCP != nil {
 		return nil
 	}
-	done, err := r.page(ctx, TaskNetwork, "It was at "+r.was()+" before, and the router may give it another address at any time. Put the address back:")
+	done, err := r.page(ctx, TaskNetwork, "It was at "+r.was()+" before, and the router may give it another address at any time. Put the address back:"+r.network())
 	if err != nil {
 		return err
 	}
@@ -190,6 +219,25 @@ func putAddress(ctx context.Context, r *run) error {
 	}
 }
 
+// network is what is to be typed, as far as it was read before.
+func (r *run) network() string {
+	if r.wanted == nil || len(r.wanted.Interfaces) == 0 {
+		return ""
+	}
+	in := r.wanted.Interfaces[0]
+	if in.Method != nas.Static || len(in.Addresses) == 0 {
+		return ""
+	}
+	out := " " + in.Addresses[0].String()
+	if in.Gateway != "" {
+		out += ", gateway " + in.Gateway
+	}
+	if len(in.DNS) > 0 {
+		out += ", DNS " + strings.Join(in.DNS, " ")
+	}
+	return out + "."
+}
+
 // byPage has a person put one setting back, and notes what came of it. What the
 // API shows is read back.
 func (r *run) byPage(ctx context.Context, t Task, why, setting string) error {
@@ -200,6 +248,9 @@ func (r *run) byPage(ctx context.Context, t Task, why, setting string) error {
 	if done {
 		if err := r.read(ctx); err != nil {
 			return err
+		}
+		if t == TaskProtection && r.settings.AutoBlock != nil && !r.settings.AutoBlock.Enabled {
+			done = false
 		}
 		if t == TaskFirewall && r.settings.Firewall != nil && !r.settings.Firewall.Enabled {
 			done = false
@@ -222,6 +273,12 @@ func Diagram() string {
 			to = "[*]"
 		}
 		out += "    " + string(s.name) + " --> " + to + "\n"
+		if s.dead != "" {
+			out += "    " + string(s.name) + " --> " + string(s.dead) + " : the reset kept the password\n"
+		}
+		if s.name == waitReady {
+			out += "    " + string(s.name) + " --> " + string(meet) + " : ready now, and something else is wrong\n"
+		}
 		for id, n := range s.on {
 			out += "    " + string(s.name) + " --> " + string(n) + " : " + string(id) + "\n"
 		}

@@ -41,6 +41,7 @@ func doFind(ctx context.Context, r *run) (bool, error) {
 	if len(r.before.Addresses) > 0 {
 		r.known.Settings = ways.FromSighting
 	}
+	r.recall()
 	return true, nil
 }
 
@@ -78,6 +79,11 @@ func doMeet(ctx context.Context, r *run) (bool, error) {
 		return false, err
 	}
 	r.box = box
+	if r.evidence.Status == nas.Unknown { // what it did not say in the search its page may
+		if s, err := box.State(ctx); err == nil {
+			r.evidence.Status = s
+		}
+	}
 	if err := r.certificate(); err != nil {
 		return false, err
 	}
@@ -181,7 +187,7 @@ func (r *run) tryOnce(ctx context.Context) error {
 	if r.administrator == "" {
 		r.administrator = account
 	}
-	answer, raw, err := r.box.SignIn(ctx, account, p, code)
+	answer, raw, err := r.attempt(ctx, account, p, code)
 	if err != nil {
 		return err
 	}
@@ -199,6 +205,7 @@ func (r *run) tryOnce(ctx context.Context) error {
 		for _, u := range unread {
 			r.tell(diagnose, "Not read: "+u)
 		}
+		return r.note(ctx, unread)
 	}
 	return nil
 }
@@ -317,14 +324,17 @@ func (r *run) plan() reset.Plan {
 	change := func(e nas.Effect, from, to string) {
 		p.Changes = append(p.Changes, reset.Change{ID: e, Setting: e.Setting(), From: from, To: to})
 	}
-	change(nas.E1, "the password of now", r.way.Changes[0])
+	if r.way.ID == ways.Reset2 && r.synology() {
+		change(nas.E1, "the password of now", "gone with all settings: the installer asks for a new administrator and password")
+	} else {
+		change(nas.E1, "the password of now", r.way.Changes[0])
+	}
 	if r.settings != nil {
-		for _, e := range []nas.Effect{nas.E3, nas.E4, nas.E8, nas.E9} {
-			from := reset.Describe(e, *r.settings, "")
-			if to := reset.Describe(e, reset.Apply(e, *r.settings, ""), ""); from != to {
-				change(e, from, to)
-			}
-		}
+		r.changes(*r.settings, "", change)
+		return p
+	}
+	if r.wanted != nil {
+		r.changes(*r.wanted, " (on "+r.wantedAt.Format("2 January 2006")+")", change)
 		return p
 	}
 	port := "5000 and 5001"
@@ -338,4 +348,19 @@ func (r *run) plan() reset.Plan {
 	change(nas.E8, "not known from outside", "off")
 	change(nas.E9, "not known from outside", "off")
 	return p
+}
+
+// changes are those of a reset to settings that were read; when says when, for
+// people.
+func (r *run) changes(s nas.Settings, when string, change func(e nas.Effect, from, to string)) {
+	all := []nas.Effect{nas.E3, nas.E4, nas.E8, nas.E9}
+	if !r.synology() {
+		all = []nas.Effect{nas.E4} // of the rest QTS's API tells nothing
+	}
+	for _, e := range all {
+		from := reset.Describe(e, s, "")
+		if to := reset.Describe(e, reset.Apply(e, s, ""), ""); from != to {
+			change(e, from+when, to)
+		}
+	}
 }

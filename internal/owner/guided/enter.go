@@ -61,9 +61,18 @@ func doHelper(ctx context.Context, r *run) (bool, error) {
 	return true, r.read(ctx)
 }
 
+// attempt is how a password that somebody typed is sent to be let in: once, and
+// never to a box that shows another certificate than before and was not proved.
+func (r *run) attempt(ctx context.Context, account string, p, code access.Secret) (triage.Answer, string, error) {
+	if (r.verdict == pins.Mismatch || r.strange) && !r.proved {
+		return triage.NotTried, "", catalog.New("box_not_proved")
+	}
+	return r.box.SignIn(ctx, account, p, code)
+}
+
 // open makes one attempt, and is an error in the device's words where it fails.
 func (r *run) open(ctx context.Context, account string, p, code access.Secret) error {
-	answer, raw, err := r.box.SignIn(ctx, account, p, code)
+	answer, raw, err := r.attempt(ctx, account, p, code)
 	if err != nil {
 		return err
 	}
@@ -71,9 +80,14 @@ func (r *run) open(ctx context.Context, account string, p, code access.Secret) e
 		r.signedIn = true
 		return nil
 	}
-	e := r.evidence
-	e.Answer = answer
-	return catalog.New("vendor_refused", raw+". "+e.Cause().Text)
+	c := triage.Evidence{Vendor: r.evidence.Vendor, Answer: answer, Press: triage.NotPressed, Said: r.evidence.Said}.Cause()
+	text := raw + ". " + c.Text
+	if !r.synology() && answer == triage.NoReason {
+		text = raw + ". QTS gives no reason: the name or password is wrong, or the account is disabled, expired, locked or may not sign in."
+	}
+	refused := catalog.New("vendor_refused", strings.TrimRight(text, "."))
+	refused.WhatToDo = c.WhatToDo
+	return refused
 }
 
 func (r *run) read(ctx context.Context) error {
@@ -143,7 +157,7 @@ func doDefault(ctx context.Context, r *run) (bool, error) {
 		}
 	}
 	r.fact(default1, fact, "synology.window", "qnap.window")
-	answer, raw, err := r.box.SignIn(ctx, builtIn, p, access.Secret{})
+	answer, raw, err := r.box.SignIn(ctx, builtIn, p, access.Secret{}) // the box is proved after it, by its beep
 	if err != nil {
 		return false, err
 	}
@@ -155,7 +169,8 @@ func doDefault(ctx context.Context, r *run) (bool, error) {
 	return false, r.refusedAfterReset(answer, raw)
 }
 
-// refusedAfterReset tells why the default password is not accepted (R14).
+// refusedAfterReset tells why the default password is not accepted (R14). Where
+// the button keeps the password there may be another way.
 func (r *run) refusedAfterReset(answer triage.Answer, raw string) error {
 	r.evidence.Answer = answer
 	r.evidence.Status = nas.Ready
@@ -167,8 +182,12 @@ func (r *run) refusedAfterReset(answer triage.Answer, raw string) error {
 	c := r.evidence.Cause()
 	r.res.Cause = string(c.ID)
 	r.fact(default1, c.Facts...)
-	p := catalog.New("vendor_refused", strings.TrimSpace(raw+" "+c.Text))
+	p := catalog.New("vendor_refused", strings.TrimRight(strings.TrimSpace(strings.TrimRight(raw, ".")+". "+c.Text), "."))
 	p.WhatToDo = c.WhatToDo
+	if c.ID == triage.BlankKeepPassword {
+		r.refusal = p
+		return nil
+	}
 	return p
 }
 
@@ -201,7 +220,7 @@ func doProve(ctx context.Context, r *run) (bool, error) {
 	}
 	r.proved = true
 	r.tell(proveBox, "The label fits. Anyone on the network can announce the same: if you are not alone on it, connect by cable first.")
-	return false, nil
+	return false, r.remember(true)
 }
 
 func (r *run) labelled(label string) bool {
@@ -241,9 +260,22 @@ func doWho(ctx context.Context, r *run) (bool, error) {
 			return false, err
 		}
 	}
-	if r.cause() == triage.SecondFactorLost && r.way.ID == ways.Reset1 && r.synology() {
-		r.administrator = builtIn // the one whose second step the reset takes off
-		r.fact(who, "synology.mode1.otp_admin", "synology.mode1.otp_other")
+	if r.way.ID == ways.Reset1 && r.synology() {
+		switch r.cause() {
+		case triage.SecondFactorLost: // admin's is the one second step that the reset takes off
+			r.administrator = builtIn
+			r.fact(who, "synology.mode1.otp_admin", "synology.mode1.otp_other")
+		case triage.PrivilegeRemoved: // a new password does not give it back; admin can
+			r.administrator = builtIn
+			r.tell(who, "A new password does not give the privilege back. So admin's is set: signed in as admin you give it back, under Control Panel, Application Privileges.")
+		}
+	}
+	if r.tooLong && r.administrator == "" {
+		name, err := r.typed(ctx, rescue.Question{ID: AskAccount, Text: "The users are deleted. The name of the administrator to make anew"})
+		if err != nil {
+			return false, err
+		}
+		r.administrator = printable.Clean(name)
 	}
 	if r.administrator == "" && r.signedIn && r.settings != nil {
 		q := rescue.Question{ID: rescue.AskAdministrator, Text: "Who are you?"}
@@ -276,6 +308,9 @@ func doWho(ctx context.Context, r *run) (bool, error) {
 	}
 	if r.settings != nil {
 		a, known := r.settings.Account(r.administrator)
+		if r.create = r.tooLong && !known; r.create {
+			return true, nil
+		}
 		if !known || !a.Administrator {
 			return false, catalog.New("unknown_administrator", r.administrator)
 		}
@@ -317,6 +352,9 @@ func doSetSecret(ctx context.Context, r *run) (bool, error) {
 	if !r.synology() {
 		task, why = TaskPassword, "This is done on QTS's own page, signed in as "+builtIn+": set the new password of "+r.administrator+"."
 	}
+	if r.create {
+		task, why = TaskNewAdmin, "This is done on QTS's own page, signed in as "+builtIn+": make the administrator "+r.administrator+" anew, with the new password."
+	}
 	done, err := r.page(ctx, task, why)
 	if err != nil {
 		return false, err
@@ -327,7 +365,21 @@ func doSetSecret(ctx context.Context, r *run) (bool, error) {
 	if !done {
 		return false, catalog.New("guided_end", "the new password is to be set in the browser", strings.Join(r.box.Page(task).Press, " "))
 	}
+	if !r.synology() && r.cause() == triage.SecondFactorLost {
+		return false, r.secondStepOff(ctx)
+	}
 	return false, nil
+}
+
+// secondStepOff has another administrator, which admin is after a reset, take the
+// lost second step off.
+func (r *run) secondStepOff(ctx context.Context) error {
+	r.fact(setSecret, "qnap.basic.otp_other")
+	done, err := r.page(ctx, TaskSecondOff, "The phone with the codes of "+r.administrator+" is gone: still signed in as "+builtIn+", turn that second step off.")
+	if err == nil && !done {
+		err = catalog.New("guided_end", "the second step of "+r.administrator+" is still on", strings.Join(r.box.Page(TaskSecondOff).Press, " "))
+	}
+	return err
 }
 
 func (r *run) setByProgram(ctx context.Context) (bool, error) {
@@ -339,14 +391,7 @@ func (r *run) setByProgram(ctx context.Context) (bool, error) {
 	if err := r.box.SetPassword(ctx, r.administrator, r.password); err != nil {
 		return false, err
 	}
-	if r.way.ID == ways.OtherAdministrator || r.administrator == builtIn {
-		return true, nil
-	}
-	p, err := rescue.Generate(r.cfg.Rand) // admin's is blank now; it is disabled later, and this one nobody needs to know
-	if err != nil {
-		return false, err
-	}
-	return true, r.box.SetPassword(ctx, builtIn, p)
+	return true, nil
 }
 
 // doSignIn signs in anew as the administrator: a fresh connection, one attempt.
@@ -368,7 +413,8 @@ func doSignIn(ctx context.Context, r *run) (bool, error) {
 			return false, catalog.New("no_terminal", "Run it in a terminal: the password is typed there, and tried once.")
 		}
 	}
-	if r.second || r.cause() == triage.CodeMissing || r.cause() == triage.CodeRefused || r.cause() == triage.SecondFactorLost {
+	lost := r.cause() == triage.SecondFactorLost && (r.synology() || !r.reset())
+	if r.second || r.cause() == triage.CodeMissing || r.cause() == triage.CodeRefused || lost {
 		var err error
 		if code, _, err = r.secret(ctx, rescue.Question{ID: AskCode, Text: "The code of the second step of " + r.administrator + "; leave it empty if it is off now", Account: r.administrator, Hidden: true}); err != nil {
 			return false, err

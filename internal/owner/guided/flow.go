@@ -32,6 +32,7 @@ const (
 	diagnose  rescue.Name = "diagnose"
 	chooseWay rescue.Name = "choose_way"
 	showPlan  rescue.Name = "plan"
+	saveFirst rescue.Name = "save_first"
 	waitReady rescue.Name = "wait_ready"
 	press     rescue.Name = "press"
 	watch     rescue.Name = "watch"
@@ -41,6 +42,8 @@ const (
 	byHand    rescue.Name = "by_hand"
 	default1  rescue.Name = "default_sign_in"
 	proveBox  rescue.Name = "prove_box"
+	compare   rescue.Name = "compare"
+	backup    rescue.Name = "restore_backup"
 	who       rescue.Name = "administrator"
 	newSecret rescue.Name = "password"
 	setSecret rescue.Name = "set_password"
@@ -48,6 +51,7 @@ const (
 	harden    rescue.Name = "harden"
 	putBack   rescue.Name = "put_back"
 	witnessed rescue.Name = "witness"
+	otherWay  rescue.Name = "other_way" // from a dead end after a press
 	ended                 = rescue.Ended
 )
 
@@ -62,36 +66,45 @@ type step struct {
 	do   func(context.Context, *run) (verified bool, err error)
 	next rescue.Name
 	on   map[catalog.ID]rescue.Name
+	// dead is where it goes on where the reset kept the password.
+	dead rescue.Name
+	// resume is where a rescue goes on that was interrupted in this step.
+	resume rescue.Name
 }
 
 func table() []step {
 	resets := []ways.ID{ways.Reset1, ways.Reset2}
+	anew := []ways.ID{ways.Reset2, ways.Reinstall}
 	hands := []ways.ID{
 		ways.SavedPassword, ways.OwnName, ways.AnotherAddress, ways.RightPort, ways.Wait, ways.BrowserChange, ways.EmergencyCode, ways.Approval, ways.ForgotMail, ways.SSH, ways.CheckDrives,
 	}
 	again := slices.Concat(resets, []ways.ID{ways.Reinstall, ways.DefaultSignIn})
 	return []step{
-		{name: find, text: "Looking for the NAS", do: doFind, next: meet},
-		{name: meet, text: "Looking at its certificate", do: doMeet, next: diagnose},
-		{name: diagnose, text: "Finding out what is wrong", do: doDiagnose, next: chooseWay},
-		{name: chooseWay, text: "Choosing the way that changes least", do: doChooseWay, next: showPlan},
-		{name: showPlan, text: "Saying what will change", do: doPlan, next: waitReady},
-		{name: waitReady, text: "Waiting until it is ready", only: append(slices.Clone(resets), ways.Wait), do: doWaitReady, next: press},
-		{name: press, text: "Holding its reset button", only: resets, do: doPress, next: watch},
-		{name: watch, text: "Watching what the press does", only: resets, do: doWatch, next: install, on: map[catalog.ID]rescue.Name{"press_without_effect": press}},
-		{name: install, text: "Installing its system anew", only: []ways.ID{ways.Reset2, ways.Reinstall}, skip: noInstaller, do: doInstall, next: meetAgain},
-		{name: meetAgain, text: "Following it to its address", only: again, do: doMeetAgain, next: helper},
-		{name: helper, text: "Signing in as another administrator", only: []ways.ID{ways.OtherAdministrator}, do: doHelper, next: byHand},
-		{name: byHand, text: "Going that way by hand", only: hands, do: doByHand, next: default1},
-		{name: default1, text: "Signing in with what it has after a reset", only: []ways.ID{ways.Reset1, ways.DefaultSignIn}, skip: pageInstead, do: doDefault, next: proveBox},
-		{name: proveBox, text: "Making sure that it is the NAS in front of you", skip: keepsPassword, do: doProve, next: who},
-		{name: who, text: "Choosing whose password is set", do: doWho, next: newSecret},
-		{name: newSecret, text: "Choosing the new password", skip: keepsPassword, do: doNewSecret, next: setSecret},
-		{name: setSecret, text: "Setting the new password", skip: keepsPassword, do: doSetSecret, next: signIn},
-		{name: signIn, text: "Signing in anew", do: doSignIn, next: harden},
-		{name: harden, text: "Closing what a reset opens", do: doHarden, next: putBack},
-		{name: putBack, text: "Putting settings back", do: doPutBack, next: witnessed},
-		{name: witnessed, text: "Comparing every file with before", skip: func(r *run) bool { return r.cfg.Witness == nil }, do: doWitness, next: ended},
+		{name: find, text: "Looking for the NAS", do: doFind, next: meet, resume: find},
+		{name: meet, text: "Looking at its certificate", do: doMeet, next: diagnose, resume: find},
+		{name: diagnose, text: "Finding out what is wrong", do: doDiagnose, next: chooseWay, resume: find},
+		{name: chooseWay, text: "Choosing the way that changes least", do: doChooseWay, next: showPlan, resume: find},
+		{name: showPlan, text: "Saying what will change", do: doPlan, next: saveFirst, resume: find},
+		{name: saveFirst, text: "Saving what a reset would take", only: resets, do: doSaveFirst, next: waitReady, resume: itself},
+		{name: waitReady, text: "Waiting until it is ready", only: append(slices.Clone(resets), ways.Wait), do: doWaitReady, next: press, resume: itself},
+		{name: press, text: "Holding its reset button", only: resets, do: doPress, next: watch, resume: watch},
+		{name: watch, text: "Watching what the press does", only: resets, do: doWatch, next: install, on: map[catalog.ID]rescue.Name{"press_without_effect": press}, resume: itself},
+		{name: install, text: "Installing its system anew", only: anew, skip: noInstaller, do: doInstall, next: meetAgain, resume: itself},
+		{name: meetAgain, text: "Following it to its address", only: again, do: doMeetAgain, next: helper, resume: itself},
+		{name: helper, text: "Signing in as another administrator", only: []ways.ID{ways.OtherAdministrator}, do: doHelper, next: byHand, resume: itself},
+		{name: byHand, text: "Going that way by hand", only: hands, do: doByHand, next: default1, resume: itself},
+		{name: default1, text: "Signing in with what it has after a reset", only: []ways.ID{ways.Reset1, ways.DefaultSignIn}, skip: pageInstead, do: doDefault, next: proveBox, dead: otherWay, resume: entrance},
+		{name: proveBox, text: "Making sure that it is the NAS in front of you", skip: needsNoProof, do: doProve, next: compare, resume: entrance},
+		{name: compare, text: "Looking what the reset took", only: []ways.ID{ways.Reset1, ways.DefaultSignIn}, skip: (*run).synology, do: doCompare, next: backup, resume: entrance},
+		{name: backup, text: "Putting its settings backup back", only: anew, skip: noBackup, do: doBackup, next: who, resume: entrance},
+		{name: who, text: "Choosing whose password is set", do: doWho, next: newSecret, resume: entrance},
+		{name: newSecret, text: "Choosing the new password", skip: keepsPassword, do: doNewSecret, next: setSecret, resume: entrance},
+		{name: setSecret, text: "Setting the new password", skip: keepsPassword, do: doSetSecret, next: signIn, dead: otherWay, resume: wasItSet},
+		{name: signIn, text: "Signing in anew", do: doSignIn, next: harden, resume: wasItSet},
+		{name: harden, text: "Closing what a reset opens", do: doHarden, next: putBack, resume: signIn},
+		{name: putBack, text: "Putting settings back", do: doPutBack, next: witnessed, resume: signIn},
+		{name: witnessed, text: "Comparing every file with before", skip: func(r *run) bool { return r.cfg.Witness == nil }, do: doWitness, next: ended, resume: itself},
+		{name: otherWay, text: "Looking for another way", do: doOtherWay, next: showPlan, resume: find},
 	}
 }
 
@@ -104,7 +117,7 @@ func Steps() []rescue.Name {
 	return out
 }
 
-// run is one guided rescue under way. Nothing of it is written down.
+// run is one guided rescue under way. What of it is written down, State says.
 type run struct {
 	cfg Config
 	req Request
@@ -114,17 +127,27 @@ type run struct {
 	box         Device
 	signedIn    bool // box has a session
 	verdict     pins.Verdict
+	strange     bool // it shows another certificate than before the reset
 	proved      bool
 	met         bool // a rescue's witness has looked
+	resumed     bool
 
 	evidence triage.Evidence
 	known    ways.Known
-	settings *nas.Settings // read before anything was changed
+	settings *nas.Settings // as they are, in a session
+	wanted   *nas.Settings // as they were: what is to be put back
+	wantedAt time.Time     // when that was read
+	shares   []string      // the shared folders of before; nil where not known
+	missing  []string      // those of them that the reset took
+	tooLong  bool          // a QNAP's button was held to the second beep
 	way      ways.Way
 	presses  int
-	jump     rescue.Name // where a step leads instead of its row's next
+	pressed  bool        // the button was used, in this or an earlier run
+	jump     rescue.Name // where a wait leads that has shown what else is wrong
+	refusal  error       // the reset kept the password: what was said to that
 
 	administrator string
+	create        bool // the administrator is to be made anew
 	password      access.Secret
 	second        bool // the account has a second step
 }
@@ -138,31 +161,62 @@ func newRun(cfg Config, req Request) *run {
 	return &run{cfg: cfg, req: req, administrator: req.Administrator, res: rescue.Result{Timeline: []rescue.Entry{}, Restored: []string{}, NotDone: []string{}}}
 }
 
-// goThrough runs the table to its end.
-func (r *run) goThrough(ctx context.Context) (rescue.Result, error) {
-	err := r.loop(ctx)
+// goThrough runs the table from a step to its end.
+func (r *run) goThrough(ctx context.Context, at rescue.Name) (rescue.Result, error) {
+	return r.close(ctx, r.loop(ctx, at))
+}
+
+// close takes leave of the NAS, and judges what was reached.
+func (r *run) close(ctx context.Context, err error) (rescue.Result, error) {
 	if r.box != nil {
 		leave, cancel := context.WithTimeout(context.WithoutCancel(ctx), farewell)
-		_ = r.box.SignOut(leave)
+		if err == nil && r.res.SignedIn && r.setsPassword() {
+			_ = r.box.SignOutEverywhere(leave)
+		} else {
+			_ = r.box.SignOut(leave)
+		}
 		cancel()
 	}
 	if err == nil {
 		err = r.judge()
+	} else if r.reset() && r.pressed && !r.res.SignedIn && r.cause() != triage.BlankKeepPassword {
+		r.leftOver("after the reset the built-in admin may be open to whoever knows its default password: sign in and set a new one soon")
 	}
+	r.res.ID = r.cfg.ID
 	r.res.Way = rescue.WayID(r.way.ID)
 	r.res.Administrator = r.administrator
+	if ctx.Err() != nil {
+		err = catalog.New("interrupted").Because(err)
+	}
 	if p, ok := errors.AsType[catalog.Problem](err); ok {
-		if ctx.Err() == nil && r.res.SignedIn && p.Exit == catalog.Failed {
-			p.Exit = catalog.InPart
-		}
-		r.res.Problem, err = &p, p
+		err = r.worded(ctx, p)
+		p = catalog.AsProblem(err)
+		r.res.Problem = &p
 	}
 	return r.res, err
 }
 
-func (r *run) loop(ctx context.Context) error {
-	at := find
+// worded is a problem with its exit status after what was done, and with how to
+// go on.
+func (r *run) worded(ctx context.Context, p catalog.Problem) catalog.Problem {
+	switch {
+	case ctx.Err() != nil && r.pressed:
+		p.Exit, p.Meaning = catalog.InPart, "The NAS was reset by its button; what comes after that is not done."
+	case ctx.Err() == nil && r.res.SignedIn && p.Exit == catalog.Failed:
+		p.Exit = catalog.InPart
+	}
+	goOn := ctx.Err() != nil || p.Exit == catalog.InPart && p.ID != "guided_end" && p.ID != "data_changed"
+	if goOn && r.cfg.FS != nil && r.cfg.ID != "" {
+		p.WhatToDo = strings.TrimSpace(p.WhatToDo + " Go on with: " + cmp.Or(r.cfg.Again, "paperclip rescue --resume") + " " + r.cfg.ID)
+	}
+	return p
+}
+
+func (r *run) loop(ctx context.Context, at rescue.Name) error {
 	for range maxTurns {
+		if err := r.save(at); err != nil {
+			return err
+		}
 		if at == ended {
 			return nil
 		}
@@ -191,6 +245,9 @@ func (r *run) step(ctx context.Context, s step) (rescue.Name, error) {
 	r.res.Timeline = append(r.res.Timeline, rescue.Entry{Step: s.name, Started: wall, MS: took.Milliseconds(), Verified: verified && err == nil})
 	if err == nil {
 		r.cfg.Person.Tell(rescue.Event{Kind: rescue.StepDone, Step: s.name, Text: s.text, Verified: verified, Elapsed: took})
+		if r.refusal != nil && s.dead != "" {
+			return s.dead, nil
+		}
 		if r.jump != "" {
 			s.next, r.jump = r.jump, ""
 		}
@@ -236,6 +293,10 @@ func keepsPassword(r *run) bool {
 	}
 	return true
 }
+
+// needsNoProof is of the ways that send no new password, to a box that shows the
+// certificate of before.
+func needsNoProof(r *run) bool { return keepsPassword(r) && !r.strange && r.verdict != pins.Mismatch }
 
 func (r *run) synology() bool { return r.before.Vendor == string(triage.Synology) }
 

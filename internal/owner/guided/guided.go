@@ -21,9 +21,11 @@ import (
 	"github.com/paperclip-nas/paperclip/internal/domain/triage"
 	"github.com/paperclip-nas/paperclip/internal/domain/ways"
 	"github.com/paperclip-nas/paperclip/internal/owner/discover"
+	"github.com/paperclip-nas/paperclip/internal/owner/kept"
 	"github.com/paperclip-nas/paperclip/internal/owner/pins"
 	"github.com/paperclip-nas/paperclip/internal/owner/rescue"
 	"github.com/paperclip-nas/paperclip/internal/x/clock"
+	"github.com/paperclip-nas/paperclip/internal/x/opfs"
 )
 
 // Finder looks for NAS on the LAN.
@@ -44,10 +46,15 @@ type Device interface {
 	// SignIn makes one attempt: one request with the password in it.
 	SignIn(ctx context.Context, account string, password, code access.Secret) (triage.Answer, string, error)
 	SignOut(ctx context.Context) error
+	// State is how the NAS is, as it tells anybody.
+	State(ctx context.Context) (nas.Status, error)
 
 	// The calls of a session.
 	Describe(ctx context.Context) (nas.Identity, string, error)
 	Read(ctx context.Context) (nas.Settings, ways.Known, []string, error)
+	// Shares are the shared folders' names; where no source says how they are
+	// asked for, the problem no_such_api.
+	Shares(ctx context.Context) ([]string, error)
 	Beep(ctx context.Context) error
 	EndBeep(ctx context.Context) error
 	SetPassword(ctx context.Context, account string, password access.Secret) error
@@ -55,6 +62,9 @@ type Device interface {
 	SetAutoBlock(ctx context.Context, on bool) error
 	Unblock(ctx context.Context, address string) error
 	SetRedirect(ctx context.Context, on bool) error
+	// SignOutEverywhere ends this session and, as far as the API does it, what
+	// else this account has open.
+	SignOutEverywhere(ctx context.Context) error
 
 	// Page is how a person does a task in the browser.
 	Page(t Task) Page
@@ -65,16 +75,22 @@ type Task string
 
 // The tasks.
 const (
-	TaskPassword     Task = "password"      // set a new password
-	TaskResetPage    Task = "reset_page"    // the vendor's page after its reset
-	TaskNetwork      Task = "network"       // put the address back
-	TaskFirewall     Task = "firewall"      // turn the firewall on again
-	TaskProtection   Task = "protection"    // turn access protection on again
-	TaskDisableAdmin Task = "disable_admin" // disable the built-in administrator
-	TaskTwoFactor    Task = "two_factor"    // set up a second step
-	TaskBackup       Task = "backup"        // save the settings
-	TaskInstaller    Task = "installer"     // install the system anew
-	TaskByHand       Task = "by_hand"       // a way that the person goes
+	TaskPassword     Task = "password"          // set a new password
+	TaskResetPage    Task = "reset_page"        // the vendor's page after its reset
+	TaskNetwork      Task = "network"           // put the address back
+	TaskFirewall     Task = "firewall"          // turn the firewall on again
+	TaskProtection   Task = "protection"        // turn access protection on again
+	TaskDisableAdmin Task = "disable_admin"     // disable the built-in administrator
+	TaskTwoFactor    Task = "two_factor"        // set up a second step
+	TaskBackup       Task = "backup"            // save the settings
+	TaskInstaller    Task = "installer"         // install the system anew
+	TaskByHand       Task = "by_hand"           // a way that the person goes
+	TaskRestoreDSS   Task = "restore_backup"    // put a settings backup back
+	TaskPorts        Task = "ports"             // put the ports back
+	TaskShares       Task = "shares"            // make shared folders anew under their old names
+	TaskSecondOff    Task = "second_step_off"   // turn an account's second step off
+	TaskNewAdmin     Task = "new_administrator" // make the administrator anew
+	TaskSignOutAll   Task = "sign_out_everywhere"
 )
 
 // Page is where in the browser, and what to press.
@@ -97,6 +113,15 @@ type Config struct {
 	Pins    *pins.Store
 	Clock   clock.Clock
 	Rand    io.Reader
+	Known   *kept.Store // what was read of NAS before; may be nil
+
+	// FS, Dir and ID are where the rescue is written down so that it can be
+	// resumed; a nil FS writes nothing. Again is the command that resumes, before
+	// the id.
+	FS    opfs.FS
+	Dir   string
+	ID    string
+	Again string
 
 	Wait     time.Duration // how long to look for the NAS at first; 0 is 12 s
 	Poll     time.Duration // pause between looks while waiting; 0 is half a second
@@ -124,6 +149,10 @@ const (
 	AskBeep     rescue.QuestionID = "beep"         // whether the box beeped
 	AskPage     rescue.QuestionID = "page"         // a task in the browser: done or not
 	AskCloudKey rescue.QuestionID = "cloud_key"    // from the label, typed
+	AskDoor     rescue.QuestionID = "door"         // whether somebody can still sign in somewhere, before a press
+	AskWasSet   rescue.QuestionID = "was_set"      // whether the new password had been set before an interruption
+	AskBackup   rescue.QuestionID = "backup"       // whether there is a settings backup to be put back
+	AskOther    rescue.QuestionID = "other_way"    // after a dead end: another way, or stop
 )
 
 // Other is the Account of a question that is about another administrator.
@@ -132,6 +161,5 @@ const Other = "another administrator"
 // Start goes through a guided rescue. The Result says what was reached,
 // whatever the error.
 func Start(ctx context.Context, cfg Config, req Request) (rescue.Result, error) {
-	r := newRun(cfg, req)
-	return r.goThrough(ctx)
+	return newRun(cfg, req).goThrough(ctx, find)
 }

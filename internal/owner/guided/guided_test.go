@@ -64,6 +64,9 @@ type world struct {
 	known     ways.Known
 	deaf      bool // the beeper is somewhere else
 
+	shares     []string // the definitions of now
+	everywhere int      // how often everything was signed out
+
 	onPress func(w *world, n int)
 	presses int
 	silent  int // how many looks it does not answer
@@ -134,6 +137,20 @@ func (b *box) in() error {
 
 func (b *box) Read(context.Context) (nas.Settings, ways.Known, []string, error) {
 	return b.settings.Clone(), b.known, nil, b.in()
+}
+
+func (b *box) State(context.Context) (nas.Status, error) { return nas.Ready, nil }
+
+func (b *box) Shares(context.Context) ([]string, error) {
+	if b.vendor != "QNAP" {
+		return nil, catalog.New("no_such_api", "shares")
+	}
+	return slices.Clone(b.shares), b.in()
+}
+
+func (b *box) SignOutEverywhere(ctx context.Context) error {
+	b.everywhere++
+	return b.SignOut(ctx)
 }
 
 func (b *box) Beep(context.Context) error    { return b.in() }

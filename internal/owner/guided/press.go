@@ -46,7 +46,7 @@ func (r *run) look(ctx context.Context) (d discover.Device, ok bool, err error) 
 	case len(found) == 0:
 		return d, false, nil
 	case len(found) > 1:
-		return d, false, catalog.New("target_ambiguous", r.label())
+		return d, false, catalog.New("look_alikes", r.label())
 	}
 	return found[0], true, nil
 }
@@ -55,27 +55,31 @@ func (r *run) look(ctx context.Context) (d discover.Device, ok bool, err error) 
 func doWaitReady(ctx context.Context, r *run) (bool, error) {
 	begun, told := r.cfg.Clock.Monotonic(), false
 	for {
-		switch status(r.now) {
+		state, err := r.state(ctx)
+		if err != nil {
+			return false, err
+		}
+		switch state {
 		case nas.Ready, nas.Unknown, nas.NotConfigured, nas.Other:
 			if r.way.ID == ways.Wait && r.cause() == triage.NotReady { // now it can say what else is wrong
 				r.evidence.Status, r.way, r.jump = nas.Ready, ways.Way{}, meet
 				r.before.Status, r.before.Addresses = r.now.Status, r.now.Addresses
 			}
-			return status(r.now) == nas.Ready, nil
+			return state == nas.Ready, nil
 		case nas.NotInstalled, nas.ConfigurationLost:
 			c, _ := triage.CauseNamed(triage.DrivesMissing)
-			if status(r.now) == nas.ConfigurationLost {
+			if state == nas.ConfigurationLost {
 				c, _ = triage.CauseNamed(triage.ConfigurationLost)
 			}
 			return false, catalog.New("no_button_needed", c.Text, c.WhatToDo)
 		}
 		if !told {
 			told = true
-			r.tell(waitReady, "It is not ready: "+r.now.StatusText+". A press would do nothing now.")
+			r.tell(waitReady, "It is not ready: "+state.String()+". A press would do nothing now.")
 			r.fact(waitReady, "synology.button.before", "qnap.button.running")
 		}
 		if r.cfg.Clock.Monotonic()-begun > r.cfg.Patience {
-			return false, catalog.New("never_came_back", r.cfg.Patience)
+			return false, catalog.New("never_ready", r.cfg.Patience)
 		}
 		if err := r.pause(ctx); err != nil {
 			return false, err
@@ -88,6 +92,21 @@ func doWaitReady(ctx context.Context, r *run) (bool, error) {
 			r.now = d
 		}
 	}
+}
+
+// state is how the NAS says it is: in the search, or else on its page.
+func (r *run) state(ctx context.Context) (nas.Status, error) {
+	if s := status(r.now); s != nas.Unknown {
+		return s, nil
+	}
+	if r.connected(ctx) != nil {
+		return nas.Unknown, ctx.Err()
+	}
+	s, err := r.box.State(ctx)
+	if err != nil {
+		return nas.Unknown, ctx.Err()
+	}
+	return s, nil
 }
 
 // doPress has the button held. Whether it arrived, the next step sees.
@@ -117,6 +136,11 @@ func doPress(ctx context.Context, r *run) (bool, error) {
 	if err == nil && r.way.ID == ways.Reset2 && r.synology() {
 		err = r.cfg.Person.Press(ctx, rescue.Press{Device: r.res.Device, Hold: hold, Beeps: 3, Why: "Now, within 10 seconds, hold it again about 4 seconds, until it beeps three times.", Opened: seen})
 	}
+	if errors.Is(err, catalog.New("no_beep")) { // what came of it is to be seen
+		r.tell(press, catalog.AsProblem(err).Text+" Looking whether it arrived all the same.")
+		return false, nil
+	}
+	r.pressed = r.pressed || err == nil
 	return err == nil, err
 }
 
@@ -176,7 +200,7 @@ func doWatch(ctx context.Context, r *run) (bool, error) {
 			if r.back(d) && settled {
 				r.evidence.Press = triage.Unchanged
 				if differs(r.before, d) {
-					r.evidence.Press = triage.Changed
+					r.evidence.Press, r.pressed = triage.Changed, true
 				}
 				return true, nil
 			}
@@ -278,14 +302,43 @@ func doMeetAgain(ctx context.Context, r *run) (bool, error) {
 	r.proved = false
 	switch {
 	case errors.Is(err, catalog.New("certificate_changed")):
-		r.tell(meetAgain, "It shows another certificate than before the reset. It will have to be proved before a new password goes there.")
-		return false, r.meetNow(ctx, "")
+		r.strange = true
+		r.tell(meetAgain, "It shows another certificate than before the reset. It will have to be proved before a password goes there.")
+		if err := r.meetNow(ctx, ""); err != nil {
+			return false, err
+		}
+		return false, r.services(ctx)
 	case err != nil:
 		return false, err
 	}
+	if err := r.services(ctx); err != nil {
+		return false, err
+	}
+	r.strange = false
 	r.proved = pin != "" && r.box.Fingerprint() == pin
 	if r.proved {
 		r.tell(meetAgain, "It is at "+r.res.AddressAfter+" now, with the certificate of before.")
 	}
 	return r.proved, nil
+}
+
+// services waits until what the NAS's page says of itself is that it is up:
+// before that a sign-in is refused, whatever the password.
+func (r *run) services(ctx context.Context) error {
+	for begun, told := r.cfg.Clock.Monotonic(), false; ; {
+		s, err := r.box.State(ctx)
+		if err != nil || s != nas.Booting && s != nas.StartingServices {
+			return ctx.Err()
+		}
+		if !told {
+			told = true
+			r.tell(meetAgain, "It answers, and its services are still starting.")
+		}
+		if r.cfg.Clock.Monotonic()-begun > r.cfg.Patience {
+			return catalog.New("never_came_back", r.cfg.Patience)
+		}
+		if err := r.pause(ctx); err != nil {
+			return err
+		}
+	}
 }

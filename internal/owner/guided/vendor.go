@@ -2,11 +2,13 @@ package guided
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 	"strings"
 
 	"github.com/paperclip-nas/paperclip/internal/domain/access"
 	"github.com/paperclip-nas/paperclip/internal/domain/catalog"
+	"github.com/paperclip-nas/paperclip/internal/domain/nas"
 	"github.com/paperclip-nas/paperclip/internal/owner/discover"
 	"github.com/paperclip-nas/paperclip/internal/owner/driver/dsm"
 	"github.com/paperclip-nas/paperclip/internal/owner/driver/pinned"
@@ -57,11 +59,37 @@ func (d dsmDevice) Unblock(ctx context.Context, address string) error {
 	return d.Device.Unblock(ctx, a)
 }
 
-// Page implements Device. What QTS has and DSM does by program falls to the
-// page of the same name.
+// State implements Device.
+func (d dsmDevice) State(ctx context.Context) (nas.Status, error) {
+	_, s, err := d.Identify(ctx)
+	return s, err
+}
+
+// Shares implements Device: no source says how DSM's API lists them.
+func (d dsmDevice) Shares(context.Context) ([]string, error) {
+	return nil, catalog.New("no_such_api", "the list of shared folders")
+}
+
+// SignOutEverywhere implements Device: every other device has to prove its second
+// step again, and this session ends. Open sessions a person ends.
+func (d dsmDevice) SignOutEverywhere(ctx context.Context) error {
+	return errors.Join(d.ForgetDevices(ctx), d.SignOut(ctx))
+}
+
+// Page implements Device.
 func (d dsmDevice) Page(t Task) Page { return Page(d.Guide(dsm.Task(t))) }
 
 type qtsDevice struct{ *qts.Device }
+
+// State implements Device.
+func (d qtsDevice) State(ctx context.Context) (nas.Status, error) {
+	_, s, _, err := d.Identify(ctx)
+	return s, err
+}
+
+// SignOutEverywhere implements Device: every session and remembered device of
+// this account ends.
+func (d qtsDevice) SignOutEverywhere(ctx context.Context) error { return d.Device.SignOut(ctx, true) }
 
 func (d qtsDevice) SignOut(ctx context.Context) error { return d.Device.SignOut(ctx, false) }
 

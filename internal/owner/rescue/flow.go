@@ -113,7 +113,7 @@ func (r *run) goThrough(ctx context.Context) (Result, error) {
 	at := r.state.Step
 	err := r.loop(ctx, &at)
 	if e, ok := errors.AsType[elsewhere](err); ok {
-		return r.cfg.Elsewhere(ctx, e.nas)
+		return r.cfg.Elsewhere(ctx, r.state.ID, e.nas)
 	}
 	if err != nil {
 		err = r.inPart(ctx, r.stopped(ctx, err))

@@ -82,9 +82,9 @@ type Config struct {
 	Witness Witness
 	Keys    *keys.Store
 
-	// Elsewhere rescues a NAS of another maker, which has no device API of ours;
-	// nil: nobody does.
-	Elsewhere func(ctx context.Context, n NAS) (Result, error)
+	// Elsewhere rescues a NAS of another maker, which has no device API of ours,
+	// under the id of this rescue; nil: nobody does.
+	Elsewhere func(ctx context.Context, id string, n NAS) (Result, error)
 
 	FS    opfs.FS
 	Dir   string // where rescues are written down, a folder each

@@ -92,7 +92,8 @@ func newID(rand io.Reader) (string, error) {
 	return base32.NewEncoding(idLetters).EncodeToString(b), nil
 }
 
-func validID(id string) bool { return len(id) == idLength && strings.Trim(id, idLetters) == "" }
+// ValidID reports whether an id is one that a rescue can have.
+func ValidID(id string) bool { return len(id) == idLength && strings.Trim(id, idLetters) == "" }
 
 func (s store) path(id, name string) string { return filepath.Join(s.dir, id, name) }
 
@@ -126,7 +127,7 @@ func (s store) write(op, id, name string, data []byte) error {
 // resume_unknown.
 func (s store) load(id string) (State, error) {
 	var st State
-	if !validID(id) {
+	if !ValidID(id) {
 		return st, catalog.New("resume_unknown", fmt.Sprintf("%.20q", id))
 	}
 	data, err := s.fsys.ReadFile(s.path(id, stateFile))

@@ -160,6 +160,30 @@ type UserList struct {
 	Result  number   `xml:"userroot>ret"`
 }
 
+// ShareList is the answer to ListShares. Which names its elements have is in no
+// source that was read; these are what the list of users has, with shares in
+// place of users (confidence C).
+type ShareList struct {
+	XMLName xml.Name `xml:"QDocRoot"`
+	Passed  flag     `xml:"authPassed"`
+	Count   *number  `xml:"shareroot>count"`
+	Shares  []Share  `xml:"shareroot>data>share"`
+}
+
+// Share is one shared folder of a list.
+type Share struct {
+	Name text `xml:"sharename"`
+}
+
+// Names are the shared folders' names; ok is false where the answer has no list
+// of them.
+func (l ShareList) Names() (names []string, ok bool) {
+	for _, s := range l.Shares[:min(len(l.Shares), maxUsers)] {
+		names = append(names, printable.Clean(string(s.Name)))
+	}
+	return names, l.Count != nil
+}
+
 // UserInfo is one account as GetUser gives it. Which names the fields have but
 // chk_disable is confidence C: what is missing stays empty and is not written.
 type UserInfo struct {

@@ -144,6 +144,11 @@ func ListUsers() Request {
 	}
 }
 
+// ListShares asks for the shared folders' names (vendors/qnap.md §3.4).
+func ListShares() Request {
+	return Request{Path: PathRequest, Query: url.Values{"subfunc": {"share"}}, Form: url.Values{}}
+}
+
 // GetUser asks for one account; see UserInfo.
 func GetUser(name string) Request {
 	return Request{Path: PathWizard, Query: url.Values{"wiz_func": {"user_edit"}}, Form: url.Values{"userName": {name}, "type": {"0"}}}

@@ -167,6 +167,7 @@ func (c *call) groupEdit() {
 }
 
 func (c *call) shares() {
+	c.w.box.Made("qts_share_list")
 	var data []el
 	for _, s := range c.w.box.Memory().Shares {
 		data = append(data, in("share", t("sharename", s), n("used_vol_no", 1)))

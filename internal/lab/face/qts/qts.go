@@ -106,7 +106,10 @@ func (QTS) Act(b *face.Box, m button.Mode) (face.Next, error) {
 			m.Shares = []string{} // definitions; a share of the same name has its files back
 		}
 	})
-	return face.Next{Restart: advanced}, err
+	// That 3 seconds do not restart it is made up too; where the scenario is about
+	// a restart there is one.
+	slow := b.Scenario().Has(face.SlowBoot) || b.Scenario().Has(face.NeverBack)
+	return face.Next{Restart: advanced || slow}, err
 }
 
 // Open implements face.Vendor.

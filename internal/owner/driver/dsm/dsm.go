@@ -205,6 +205,9 @@ const (
 	Installer    Task = "installer"
 	DisableAdmin Task = "disable_admin"
 	Password     Task = "password"
+	RestoreDSS   Task = "restore_backup"
+	Ports        Task = "ports"
+	Protection   Task = "protection"
 )
 
 // Guide says how a person does a task.
@@ -224,7 +227,13 @@ func (d *Device) Guide(t Task) Page {
 	case TwoFactor:
 		return page("synology.mode1.otp_other", "Options (the person at the top), Personal, Account or Security, 2-Factor Authentication.")
 	case Installer:
-		return page("synology.mode2.reinstall", "Follow the wizard: Install, from the internet, or Manual install with the .pat file of this model.", "Choose nothing that erases. At the end: Control Panel, Update & Restore, Configuration Backup, Restore, with the .dss file.")
+		return page("synology.mode2.reinstall", "Press Install (or Reinstall). With internet the NAS fetches its system by itself.", "Without: on another computer download the .pat file for exactly this model from the maker's download page, then choose Manual install and that file.", "Choose nothing that erases or formats. It takes about 10 minutes; then it asks for a name, an administrator and a password: keep them.")
+	case RestoreDSS:
+		return page("synology.mode2.dss", "Control Panel, Update & Restore, Configuration Backup, Restore configuration; choose the .dss file, tick all, OK.", "It brings back users, groups, shared folders and permissions. A password in it is the one of then.")
+	case Ports:
+		return page("synology.mode1.ports", "Control Panel, Login Portal (older: Network, DSM Settings): HTTP and HTTPS port as before, Save. The page then answers at the new port.")
+	case Protection:
+		return page("synology.mode1.autoblock", "Control Panel, Security, Protection (older: Auto Block): tick \"Enable auto block\", Apply.")
 	case DisableAdmin:
 		return page("synology.mode1.admin", "Control Panel, User & Group, admin, Edit, \"Disable this account\".")
 	default:

@@ -26,6 +26,9 @@ const (
 	TwoFactor    Task = "two_factor"
 	DisableAdmin Task = "disable_admin"
 	Shares       Task = "shares"
+	SecondOff    Task = "second_step_off"
+	NewAdmin     Task = "new_administrator"
+	Ports        Task = "ports"
 )
 
 // Guide says how a person does a task.
@@ -42,6 +45,12 @@ func (d *Device) Guide(t Task) Page {
 		return page("qnap.basic.otp_other", "The person at the top, Login and Security, 2-step Verification.")
 	case DisableAdmin:
 		return page("qnap.basic.admin", "Control Panel, Privilege, Users, admin, the pencil, \"Disable this account\".")
+	case SecondOff:
+		return page("qnap.other_admin", "Control Panel, Privilege, Users, the user, Edit: turn 2-step Verification off, Apply.")
+	case NewAdmin:
+		return page("qnap.advanced.users", "Control Panel, Privilege, Users, Create: the name as before, the new password twice, and the group administrators.")
+	case Ports:
+		return page("qnap.basic.port", "Control Panel, System, General Settings, System Administration: the system port as before, Apply.")
 	case Shares:
 		return page("qnap.advanced.shares", "Control Panel, Privilege, Shared Folders, Create: give each exactly its old name, on the same volume; its files are back.")
 	default:

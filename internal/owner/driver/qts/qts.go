@@ -223,6 +223,21 @@ func (d *Device) network(ctx context.Context) (nas.Interface, error) {
 	return in, nil
 }
 
+// Shares are the names of the shared folders: only read, from a call of which one
+// source has the name and none the answer.
+func (d *Device) Shares(ctx context.Context) ([]string, error) {
+	var list qtsapi.ShareList
+	err := d.call(ctx, qtsapi.ListShares(), &list)
+	if err := d.judged(bool(list.Passed), err); err != nil {
+		return nil, err
+	}
+	names, ok := list.Names()
+	if !ok {
+		return nil, catalog.New("no_such_api", "the list of shared folders")
+	}
+	return names, nil
+}
+
 // Describe is who the device says it is, in a session: with its serial.
 func (d *Device) Describe(ctx context.Context) (id nas.Identity, version string, err error) {
 	var a qtsapi.SystemAnswer
