@@ -194,7 +194,7 @@ func (a *app) checkVendor(ctx context.Context, l *lan, n rescue.NAS, owner owner
 		return none, err
 	}
 	if answer != triage.Accepted {
-		c := triage.Evidence{Vendor: triage.Vendor(d.Vendor), Answer: answer, Press: triage.NotPressed}.Cause()
+		c := triage.Evidence{Vendor: triage.Vendor(d.Vendor), Status: nas.Ready, Door: triage.Open, Answer: answer, Press: triage.NotPressed}.Cause()
 		p := catalog.New("vendor_refused", raw+". "+c.Text)
 		p.WhatToDo = c.WhatToDo
 		return none, p

@@ -129,7 +129,7 @@ func (a *app) runRescue(ctx context.Context, o rescueOptions, args []string) err
 // none: its problem is the document, with the id to resume by in what to do.
 func (a *app) report(o rescueOptions, res rescue.Result, err error) error {
 	exit := catalog.ExitOf(err)
-	found := res.Problem != nil && res.Cause != "" && o.json && guided.IsCause(res.Cause)
+	found := res.Guided && res.Problem != nil && res.Cause != "" && o.json
 	if exit != catalog.Done && exit != catalog.InPart && !found {
 		return err
 	}

@@ -263,25 +263,3 @@ func (r *run) byPage(ctx context.Context, t Task, why, setting string) error {
 	r.restored(setting)
 	return nil
 }
-
-// Diagram draws the table as a Mermaid state diagram.
-func Diagram() string {
-	out := "stateDiagram-v2\n    [*] --> find\n"
-	for _, s := range table() {
-		to := string(s.next)
-		if s.next == rescue.Ended {
-			to = "[*]"
-		}
-		out += "    " + string(s.name) + " --> " + to + "\n"
-		if s.dead != "" {
-			out += "    " + string(s.name) + " --> " + string(s.dead) + " : the reset kept the password\n"
-		}
-		if s.name == waitReady {
-			out += "    " + string(s.name) + " --> " + string(meet) + " : ready now, and something else is wrong\n"
-		}
-		for id, n := range s.on {
-			out += "    " + string(s.name) + " --> " + string(n) + " : " + string(id) + "\n"
-		}
-	}
-	return out
-}

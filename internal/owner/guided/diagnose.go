@@ -78,7 +78,7 @@ func doMeet(ctx context.Context, r *run) (bool, error) {
 	case err != nil:
 		return false, err
 	}
-	r.box = box
+	r.box, r.evidence.Door = box, triage.Open
 	if r.evidence.Status == nas.Unknown { // what it did not say in the search its page may
 		if s, err := box.State(ctx); err == nil {
 			r.evidence.Status = s
@@ -327,7 +327,7 @@ func (r *run) plan() reset.Plan {
 	if r.way.ID == ways.Reset2 && r.synology() {
 		change(nas.E1, "the password of now", "gone with all settings: the installer asks for a new administrator and password")
 	} else {
-		change(nas.E1, "the password of now", r.way.Changes[0])
+		change(nas.E1, "the password of now", "a new one, that you choose")
 	}
 	if r.settings != nil {
 		r.changes(*r.settings, "", change)
@@ -341,7 +341,9 @@ func (r *run) plan() reset.Plan {
 	if !r.synology() {
 		port = "8080"
 	}
-	change(nas.E3, fmt.Sprintf("%d and %d (seen)", r.before.HTTPPort, r.before.HTTPSPort), port)
+	if seen := fmt.Sprintf("%d and %d", r.before.HTTPPort, r.before.HTTPSPort); seen != port {
+		change(nas.E3, seen+" (seen)", port)
+	}
 	if r.before.DHCP == nil || !*r.before.DHCP {
 		change(nas.E4, r.was()+" (seen)", "DHCP: another address")
 	}

@@ -80,7 +80,7 @@ func (r *run) open(ctx context.Context, account string, p, code access.Secret) e
 		r.signedIn = true
 		return nil
 	}
-	c := triage.Evidence{Vendor: r.evidence.Vendor, Answer: answer, Press: triage.NotPressed, Said: r.evidence.Said}.Cause()
+	c := triage.Evidence{Vendor: r.evidence.Vendor, Status: nas.Ready, Door: triage.Open, Answer: answer, Press: triage.NotPressed, Said: r.evidence.Said}.Cause()
 	text := raw + ". " + c.Text
 	if !r.synology() && answer == triage.NoReason {
 		text = raw + ". QTS gives no reason: the name or password is wrong, or the account is disabled, expired, locked or may not sign in."

@@ -182,7 +182,7 @@ func (r *run) close(ctx context.Context, err error) (rescue.Result, error) {
 	} else if r.reset() && r.pressed && !r.res.SignedIn && r.cause() != triage.BlankKeepPassword {
 		r.leftOver("after the reset the built-in admin may be open to whoever knows its default password: sign in and set a new one soon")
 	}
-	r.res.ID = r.cfg.ID
+	r.res.ID, r.res.Guided = r.cfg.ID, true
 	r.res.Way = rescue.WayID(r.way.ID)
 	r.res.Administrator = r.administrator
 	if ctx.Err() != nil {
@@ -237,6 +237,9 @@ func (r *run) step(ctx context.Context, s step) (rescue.Name, error) {
 	}
 	begun, wall := r.cfg.Clock.Monotonic(), r.cfg.Clock.Now().UTC()
 	r.cfg.Person.Tell(rescue.Event{Kind: rescue.StepStarted, Step: s.name, Text: s.text})
+	if ctx.Err() != nil {
+		return "", ctx.Err()
+	}
 	verified, err := s.do(ctx, r)
 	if ctx.Err() != nil {
 		return "", ctx.Err()

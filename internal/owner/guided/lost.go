@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/paperclip-nas/paperclip/internal/domain/access"
 	"github.com/paperclip-nas/paperclip/internal/domain/catalog"
 	"github.com/paperclip-nas/paperclip/internal/domain/nas"
 	"github.com/paperclip-nas/paperclip/internal/domain/triage"
@@ -212,7 +213,7 @@ func doOtherWay(ctx context.Context, r *run) (bool, error) {
 	if !ok {
 		return false, r.refusal
 	}
-	r.refusal = nil
+	r.refusal, r.password = nil, access.Secret{} // what was chosen for the first way was never set
 	r.way, r.presses, r.proved = w, 0, r.proved && !r.strange
 	r.before.Status, r.before.Addresses = r.now.Status, r.now.Addresses // what the next press is compared with
 	if r.before.DHCP = r.now.DHCP; r.before.Name == "" {

@@ -253,7 +253,7 @@ func doInstall(ctx context.Context, r *run) (bool, error) {
 	if !done {
 		return false, catalog.New("guided_end", "its system is to be installed anew", "Open "+r.box.Page(TaskInstaller).URL+" and follow the wizard; then run `paperclip rescue` again.")
 	}
-	begun := r.cfg.Clock.Monotonic()
+	begun, told := r.cfg.Clock.Monotonic(), ""
 	for {
 		d, ok, err := r.look(ctx)
 		if err != nil {
@@ -262,6 +262,10 @@ func doInstall(ctx context.Context, r *run) (bool, error) {
 		if ok && status(d) == nas.Ready {
 			r.now = d
 			return true, nil
+		}
+		if ok && d.Status != told {
+			told = d.Status
+			r.tell(install, fmt.Sprintf("After %s it says: %s.", (r.cfg.Clock.Monotonic()-begun).Round(time.Second), d.StatusText))
 		}
 		if r.cfg.Clock.Monotonic()-begun > r.cfg.Patience {
 			return false, catalog.New("never_came_back", r.cfg.Patience)

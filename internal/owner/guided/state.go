@@ -45,7 +45,7 @@ type State struct {
 	Missing       []string        `json:"missing,omitempty"`
 	TooLong       bool            `json:"too_long,omitempty"`
 	Create        bool            `json:"create,omitempty"`
-	Way           ways.ID         `json:"way"`
+	Way           ways.Way        `json:"way"`
 	Presses       int             `json:"presses"`
 	Pressed       bool            `json:"pressed,omitempty"`
 	Administrator string          `json:"administrator"`
@@ -70,13 +70,6 @@ func Label(fsys opfs.FS, dir, id string) ([]string, error) {
 	return st.Before.MACs, err
 }
 
-// IsCause reports whether a result's cause is one of triage's: then the rescue was
-// a guided one.
-func IsCause(id string) bool {
-	_, ok := triage.CauseNamed(triage.CauseID(id))
-	return ok
-}
-
 // save writes down where it stands; without a folder nothing is written.
 func (r *run) save(at rescue.Name) error {
 	if r.cfg.FS == nil {
@@ -86,7 +79,7 @@ func (r *run) save(at rescue.Name) error {
 	res.Problem = nil
 	st := State{
 		Version: stateVersion, ID: r.cfg.ID, Step: at, Target: r.req.Target, Before: r.before, Now: r.now, Evidence: r.evidence, Known: r.known,
-		Wanted: r.wanted, Shares: r.shares, Missing: r.missing, TooLong: r.tooLong, Create: r.create, WantedAt: r.wantedAt, Pressed: r.pressed, Way: r.way.ID, Presses: r.presses, Administrator: r.administrator,
+		Wanted: r.wanted, Shares: r.shares, Missing: r.missing, TooLong: r.tooLong, Create: r.create, WantedAt: r.wantedAt, Pressed: r.pressed, Way: r.way, Presses: r.presses, Administrator: r.administrator,
 		Second: r.second, Met: r.met, Result: res,
 	}
 	data, err := json.MarshalIndent(st, "", "  ")
@@ -151,7 +144,5 @@ func (r *run) take(st State) {
 			*list = []string{}
 		}
 	}
-	if w, ok := ways.Named(r.situation(), st.Way); ok {
-		r.way = w
-	}
+	r.way = st.Way // as it was shown and accepted
 }

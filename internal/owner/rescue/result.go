@@ -32,6 +32,9 @@ type Result struct {
 	Invented []string `json:"invented,omitempty"`
 
 	Problem *catalog.Problem `json:"problem,omitempty"`
+
+	// Guided says that it is a rescue of another maker's NAS.
+	Guided bool `json:"-"`
 }
 
 // result puts the state into the words of the contract.
