@@ -52,7 +52,7 @@ func (h *Household) Choose(ctx context.Context, q rescue.Question) (rescue.Answe
 			return rescue.Answer{Option: face.Second}, nil
 		}
 		return rescue.Answer{Option: face.Owner}, nil
-	case guided.AskTryIt:
+	case guided.AskTryIt, rescue.AskPassword:
 		p, ok := h.password(q.Account)
 		if !ok {
 			return h.Person.Choose(ctx, q)

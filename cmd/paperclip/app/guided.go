@@ -6,11 +6,8 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/paperclip-nas/paperclip/internal/domain/access"
 	"github.com/paperclip-nas/paperclip/internal/domain/catalog"
-	"github.com/paperclip-nas/paperclip/internal/domain/check"
 	"github.com/paperclip-nas/paperclip/internal/domain/nas"
-	"github.com/paperclip-nas/paperclip/internal/domain/triage"
 	waysin "github.com/paperclip-nas/paperclip/internal/domain/ways"
 	"github.com/paperclip-nas/paperclip/internal/lab"
 	"github.com/paperclip-nas/paperclip/internal/owner/discover"
@@ -18,7 +15,6 @@ import (
 	"github.com/paperclip-nas/paperclip/internal/owner/kept"
 	"github.com/paperclip-nas/paperclip/internal/owner/pins"
 	"github.com/paperclip-nas/paperclip/internal/owner/rescue"
-	"github.com/paperclip-nas/paperclip/internal/x/printable"
 )
 
 // elsewhere rescues a NAS of another maker.
@@ -162,63 +158,7 @@ func (w watcher) Find(ctx context.Context, target string, wait time.Duration) ([
 	return []discover.Device{d}, nil
 }
 
-// checkVendor looks at a NAS of another maker by its own API, signed in once.
-func (a *app) checkVendor(ctx context.Context, l *lan, n rescue.NAS, owner ownerFlags, asJSON bool) (check.Report, error) {
-	none := check.Report{}
-	if !guided.Serves(n.Vendor) {
-		return none, catalog.New("not_yet", "checking a NAS of "+n.Vendor)
-	}
-	known, err := pins.Open(a.fsys, l.home)
-	if err != nil {
-		return none, err
-	}
-	found, err := watcher{l}.Find(ctx, label(n), labWait)
-	if err != nil {
-		return none, err
-	}
-	d := found[0]
-	box, err := guided.Connect(ctx, d, known.Pin(d.Identity()), false)
-	if err != nil {
-		return none, err
-	}
-	met := known.Pin(d.Identity()) != ""
-	if err := known.Remember(pins.Device{Fingerprint: box.Fingerprint(), Vendor: d.Vendor, Name: d.Name, Serial: d.Serial, MACs: d.MACs, Seen: a.clock.Now()}); err != nil {
-		return none, err
-	}
-	account, password, err := a.vendorSignIn(ctx, l, n, owner, asJSON)
-	if err != nil {
-		return none, err
-	}
-	answer, raw, err := box.SignIn(ctx, account, password, access.Secret{})
-	if err != nil {
-		return none, err
-	}
-	if answer != triage.Accepted {
-		c := triage.Evidence{Vendor: triage.Vendor(d.Vendor), Status: nas.Ready, Door: triage.Open, Answer: answer, Press: triage.NotPressed}.Cause()
-		p := catalog.New("vendor_refused", raw+". "+c.Text)
-		p.WhatToDo = c.WhatToDo
-		return none, p
-	}
-	defer func() { _ = box.SignOut(context.WithoutCancel(ctx)) }()
-	settings, more, _, err := box.Read(ctx)
-	if err != nil {
-		return none, err
-	}
-	return check.JudgeVendor(printable.Clean(d.Name), check.VendorFacts{Vendor: d.Vendor, Settings: settings, KeepPassword: more.KeepPassword, MailReset: more.MailReset, Met: met, As: account}), nil
-}
-
-// vendorSignIn is as whom, and with what. In the lab the household remembers.
-func (a *app) vendorSignIn(ctx context.Context, l *lan, n rescue.NAS, owner ownerFlags, asJSON bool) (string, access.Secret, error) {
-	if owner.as == "" && l.rack != nil {
-		if virtual, ok := l.rack.Named(n.Name); ok {
-			return virtual.Remembered()
-		}
-	}
-	if owner.as == "" {
-		p := catalog.New("plan_needs_proof")
-		p.WhatToDo = "Give --as NAME, an administrator of the NAS; the password is asked for, and sent once."
-		return "", access.Secret{}, p
-	}
-	password, err := a.passwordOf(ctx, owner, asJSON)
-	return owner.as, password, err
+// identityOf is who a NAS that was found says it is.
+func identityOf(n rescue.NAS) nas.Identity {
+	return nas.Identity{Name: n.Name, Vendor: n.Vendor, Model: n.Model, Serial: n.Serial, MACs: n.MACs}
 }

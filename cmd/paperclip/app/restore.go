@@ -46,6 +46,10 @@ What is put back is on trial: unless you confirm it with
 "paperclip restore TARGET --confirm" within five minutes, or if the NAS restarts
 before, everything goes back to how it was.
 
+On a Synology or QNAP there is no trial. What its API does is put back at once,
+for the rest the page is opened and you are told what to press; what is left is
+said at the end.
+
 --dry-run shows what differs and what would be changed. --drill tries whether
 the snapshot opens and every part of it would apply. Neither changes anything.
 With --bundle the NAS puts back what it kept of itself before its last hard
@@ -110,6 +114,12 @@ func (a *app) runRestore(ctx context.Context, o restoreOptions, args []string) e
 	if _, tty := a.tty(); !tty && !o.yes && !o.dryRun && !o.drill && !o.confirm && !o.undo && !o.giveUp {
 		return catalog.New("no_terminal", "Give --yes to accept the plan, or --dry-run to see it.")
 	}
+	if rec, vendor, err := vendorFile(args); vendor || err != nil {
+		if err != nil {
+			return err
+		}
+		return a.restoreVendor(ctx, o, args[0], rec)
+	}
 	var header snapshot.Header
 	var content []byte
 	if len(args) > 1 {
@@ -124,6 +134,9 @@ func (a *app) runRestore(ctx context.Context, o restoreOptions, args []string) e
 	}
 	defer l.close()
 	who, err := a.asOwner(ctx, l, args[0], o.owner, o.json)
+	if other, ok := errors.AsType[foreign](err); ok {
+		return catalog.New("usage", "A "+other.nas.Vendor+" takes only a file that `paperclip snapshot` made of it; there is no trial to confirm or undo there.")
+	}
 	if err != nil {
 		return err
 	}

@@ -37,6 +37,11 @@ key: neither the NAS nor a thief with its disk opens it. The key is made with
 the first snapshot (or at the end of a rescue) and shown once, or written to
 --recovery-key-out FILE.
 
+Of a Synology or QNAP it takes what its API shows to --as NAME, an
+administrator: users, network, ports, protection; no password, no firewall rule,
+no permission, so nothing is sealed. It says what is not in it, and how the
+maker's own backup is made, which holds more.
+
 With --kept 1 it takes the latest of the copies that the NAS made by itself
 before a change; 2 is the one before that. Files on the volumes are no settings:
 this is no backup of them.`,
@@ -91,6 +96,9 @@ func (a *app) runSnapshot(ctx context.Context, o snapshotOptions, target string)
 	}
 	defer l.close()
 	who, err := a.asOwner(ctx, l, target, o.owner, o.json)
+	if other, ok := errors.AsType[foreign](err); ok {
+		return a.snapshotVendor(ctx, l, other.nas, o)
+	}
 	if err != nil {
 		return err
 	}

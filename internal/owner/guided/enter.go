@@ -406,7 +406,7 @@ func doSignIn(ctx context.Context, r *run) (bool, error) {
 	if p.Empty() {
 		var ok bool
 		var err error
-		if p, ok, err = r.secret(ctx, rescue.Question{ID: AskTryIt, Text: "The password of " + r.administrator + ", sent once", Account: r.administrator, Hidden: true}); err != nil {
+		if p, ok, err = r.secret(ctx, rescue.Question{ID: rescue.AskPassword, Text: "The password of " + r.administrator + ", sent once", Account: r.administrator, Hidden: true}); err != nil {
 			return false, err
 		}
 		if !ok {

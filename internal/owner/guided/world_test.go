@@ -207,6 +207,9 @@ func (w *world) Choose(_ context.Context, q rescue.Question) (rescue.Answer, err
 	w.events = append(w.events, q.Text)
 	w.events = append(w.events, q.Lines...)
 	a, given := w.answers[q.ID]
+	if q.ID == rescue.AskPassword {
+		a, given = w.answers[guided.AskTryIt]
+	}
 	if q.ID == guided.AskTriage {
 		a, given = w.answers[rescue.QuestionID(q.Account)], w.answers[rescue.QuestionID(q.Account)] != ""
 	}
