@@ -192,7 +192,7 @@ func (w *world) Press(context.Context, rescue.Press) error {
 }
 
 func (w *world) Hear(context.Context, rescue.Hear) (access.Presence, error) {
-	return access.Presence{}, errors.New("nobody says a code")
+	return access.Code{}, errors.New("nobody says a code")
 }
 
 func (w *world) Tell(e rescue.Event) {
