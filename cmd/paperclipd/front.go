@@ -16,6 +16,7 @@ import (
 	"github.com/paperclip-nas/paperclip/internal/device/sandbox"
 	"github.com/paperclip-nas/paperclip/internal/device/service"
 	"github.com/paperclip-nas/paperclip/internal/domain/catalog"
+	"github.com/paperclip-nas/paperclip/internal/x/netchange"
 )
 
 func newFront(o *options) *cobra.Command {
@@ -53,6 +54,9 @@ func runFront(ctx context.Context, m *machine, o *options) error {
 		} else {
 			defer multicast.Close()
 			fc.Announce, fc.Interfaces = announcing{multicast}, room.interfaces
+			if fc.Changed, err = netchange.Watch(ctx); err != nil {
+				m.log.Warn("network cards that come and go are noticed late", "error", err)
+			}
 		}
 	}
 	f := front.New(fc)

@@ -58,10 +58,13 @@ type room struct {
 
 const roomAge = 500 * time.Millisecond
 
-func (r *room) look() onlink.Neighbours {
+func (r *room) look() onlink.Neighbours { return r.lookWithin(roomAge) }
+
+// lookWithin is a look that is at most so old.
+func (r *room) lookWithin(age time.Duration) onlink.Neighbours {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if now := r.clock.Monotonic(); !r.ever || now-r.at > roomAge {
+	if now := r.clock.Monotonic(); !r.ever || now-r.at >= age {
 		n, err := onlink.Snapshot(r.virtual)
 		if err != nil {
 			n = onlink.Neighbours{} // nobody is let in by an old look
@@ -78,7 +81,7 @@ func (r *room) onLink(local, remote netip.AddrPort) bool {
 // interfaces are the machine's own that lead to the room, to announce on.
 func (r *room) interfaces() []corewire.Interface {
 	var all []corewire.Interface
-	for _, i := range r.look().Interfaces {
+	for _, i := range r.lookWithin(0).Interfaces { // it is asked after a change
 		own, err := net.InterfaceByName(i.Name)
 		if !i.Room || err != nil || strings.HasPrefix(i.Name, claimLink) {
 			continue

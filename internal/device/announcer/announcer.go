@@ -20,6 +20,7 @@ package announcer
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -31,6 +32,7 @@ import (
 	"time"
 
 	"github.com/paperclip-nas/paperclip/internal/protocol/announce"
+	"github.com/paperclip-nas/paperclip/internal/x/netchange"
 )
 
 // Link is what is announced on one network interface.
@@ -42,7 +44,8 @@ type Link struct {
 }
 
 const (
-	lookEvery    = 10 * time.Second // how soon an interface that appears is noticed where nobody calls Set
+	lookEvery    = 10 * time.Second // how soon an interface that appears is noticed where the kernel does not tell
+	lookSeldom   = time.Hour        // and where it does
 	repeatAfter  = time.Second      // the second announcement (RFC 6762 §8.3), and the pause between equal answers (§6)
 	leastDelay   = 20 * time.Millisecond
 	delaySpread  = 100 * time.Millisecond // answers of many devices must not collide (§6)
@@ -57,6 +60,8 @@ type Multicast struct {
 	sockets []*socket
 	set     chan []Link
 	packets chan packet
+	changes <-chan struct{} // of interfaces and addresses; nil where the kernel does not tell
+	unwatch context.CancelFunc
 	stop    chan struct{}
 	closed  sync.Once
 	done    sync.WaitGroup
@@ -78,6 +83,13 @@ func NewMulticast(log *slog.Logger) (*Multicast, error) {
 	if len(m.sockets) == 0 {
 		return nil, fmt.Errorf("announcer: cannot listen for multicast DNS: %w; %w", err4, err6)
 	}
+	ctx, cancel := context.WithCancel(context.Background())
+	m.unwatch = cancel
+	changes, err := netchange.Watch(ctx)
+	if err != nil {
+		log.Warn("interfaces that come and go are noticed late", "within", lookEvery, "error", err)
+	}
+	m.changes = changes
 	for _, s := range m.sockets {
 		m.done.Go(func() { s.readInto(m.packets, m.stop) })
 	}
@@ -104,7 +116,7 @@ func (m *Multicast) Set(links ...Link) error {
 
 // Close says goodbye on every link and ends the announcer.
 func (m *Multicast) Close() error {
-	m.closed.Do(func() { close(m.stop) })
+	m.closed.Do(func() { close(m.stop); m.unwatch() })
 	m.done.Wait()
 	return nil
 }
@@ -130,10 +142,16 @@ func (m *Multicast) run() {
 		case want := <-m.set:
 			m.replace(links, want)
 			m.look(links)
-			next.Reset(until(links))
+			next.Reset(m.until(links))
 		case <-next.C:
 			m.look(links)
-			next.Reset(until(links))
+			next.Reset(m.until(links))
+		case _, more := <-m.changes:
+			if !more {
+				m.changes = nil
+			}
+			m.look(links)
+			next.Reset(m.until(links))
 		case p := <-m.packets:
 			for _, l := range links {
 				if l.iface != nil && l.iface.Index == p.ifindex {
@@ -151,10 +169,13 @@ func (m *Multicast) run() {
 }
 
 // until is how long nothing is due: a device that has nothing to say sleeps.
-func until(links map[string]*link) time.Duration {
-	wait := time.Hour // nothing is announced: Set wakes it
+func (m *Multicast) until(links map[string]*link) time.Duration {
+	wait := lookSeldom // Set or a change wakes it
 	for _, l := range links {
-		due := lookEvery
+		due := lookSeldom
+		if m.changes == nil {
+			due = lookEvery
+		}
 		if !l.repeat.IsZero() {
 			due = max(time.Until(l.repeat), time.Millisecond)
 		}

@@ -47,6 +47,9 @@ type Config struct {
 	// Interfaces lists the machine's own network interfaces to announce on,
 	// besides those that core names. It may be nil.
 	Interfaces func() []corewire.Interface
+	// Changed says that Interfaces may have changed. Where it is nil, front looks
+	// every ten seconds.
+	Changed <-chan struct{}
 
 	Clock clock.Clock  // the machine's if nil
 	Rand  io.Reader    // crypto/rand if nil
@@ -80,7 +83,7 @@ const (
 	dialTimeout = 10 * time.Second
 	retryLeast  = 200 * time.Millisecond
 	retryMost   = 5 * time.Second
-	lookAgain   = 10 * time.Second // at a port that was in use, new interfaces, the certificate's age
+	lookAgain   = 10 * time.Second // at a port that was in use, the certificate's age, and interfaces where nobody tells
 )
 
 // New returns a Front that does nothing before Run.
@@ -150,6 +153,7 @@ func (f *Front) Run(ctx context.Context) error {
 // connected is one connection to core, from its start to its end. served tells
 // whether core answered at all.
 func (f *Front) connected(ctx context.Context) (served bool, err error) {
+	listens := false
 	client, err := f.dial(ctx)
 	if err != nil {
 		return false, err
@@ -159,7 +163,7 @@ func (f *Front) connected(ctx context.Context) (served bool, err error) {
 	if err := f.certify(ctx, client); err != nil {
 		return false, err
 	}
-	look := f.cfg.Clock.After(lookAgain)
+	look, changed := f.cfg.Clock.After(lookAgain), f.cfg.Changed
 	for {
 		select {
 		case <-ctx.Done():
@@ -171,15 +175,23 @@ func (f *Front) connected(ctx context.Context) (served bool, err error) {
 			if err := f.learn(ctx, client, s); err != nil {
 				return true, err
 			}
+		case _, more := <-changed:
+			if !more {
+				changed = nil
+			}
 		case <-look:
 			look = f.cfg.Clock.After(lookAgain)
-			if f.cert.Load().stale(f.cfg.Clock.Now()) {
+			stale := f.cert.Load().stale(f.cfg.Clock.Now())
+			if stale {
 				if err := f.certify(ctx, client); err != nil {
 					return true, err
 				}
 			}
+			if changed != nil && listens && !stale {
+				continue // nothing can be new: a device that has nothing to do sleeps
+			}
 		}
-		if err := f.follow(); err != nil {
+		if listens, err = f.follow(); err != nil {
 			return true, err
 		}
 	}
@@ -199,23 +211,24 @@ func (f *Front) learn(ctx context.Context, client *corewire.Client, s corewire.S
 
 // follow listens and announces as the present view says. A port that is in use
 // is an error before the first listening; later the old one stays and the new
-// one is tried again: somebody may be in the middle of a claim.
-func (f *Front) follow() error {
+// one is tried again: somebody may be in the middle of a claim. listens says
+// that it listens where it should.
+func (f *Front) follow() (listens bool, err error) {
 	v := f.view.Load()
 	if v.client == nil {
-		return nil
+		return false, nil
 	}
-	err := f.listen(v.state.Ports)
+	err = f.listen(v.state.Ports)
 	switch {
 	case err == nil:
 		f.isReady.Do(func() { close(f.ready) })
 	case !f.everReady():
-		return err
+		return false, err
 	default:
 		f.log.Error("cannot listen where the settings say; still listening where it did", "error", err)
 	}
 	f.tell(v)
-	return nil
+	return err == nil, nil
 }
 
 func (f *Front) everReady() bool {
