@@ -84,6 +84,7 @@ const (
 	retryLeast  = 200 * time.Millisecond
 	retryMost   = 5 * time.Second
 	lookAgain   = 10 * time.Second // at a port that was in use, the certificate's age, and interfaces where nobody tells
+	lookSeldom  = time.Minute      // at the certificate's age alone
 )
 
 // New returns a Front that does nothing before Run.
@@ -180,19 +181,26 @@ func (f *Front) connected(ctx context.Context) (served bool, err error) {
 				changed = nil
 			}
 		case <-look:
-			look = f.cfg.Clock.After(lookAgain)
 			stale := f.cert.Load().stale(f.cfg.Clock.Now())
 			if stale {
 				if err := f.certify(ctx, client); err != nil {
 					return true, err
 				}
 			}
-			if changed != nil && listens && !stale {
-				continue // nothing can be new: a device that has nothing to do sleeps
+			if changed != nil && listens { // a device that has nothing to do sleeps
+				if look = f.cfg.Clock.After(lookSeldom); !stale {
+					continue
+				}
+			} else {
+				look = f.cfg.Clock.After(lookAgain)
 			}
 		}
+		before := listens
 		if listens, err = f.follow(); err != nil {
 			return true, err
+		}
+		if before && !listens {
+			look = f.cfg.Clock.After(lookAgain)
 		}
 	}
 }

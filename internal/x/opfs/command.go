@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -110,6 +111,12 @@ func lookPath(name string) (string, error) {
 // limited keeps the first maxOutput bytes and swallows the rest. The buffer is
 // not embedded: its ReadFrom would go round the limit.
 type limited struct{ kept bytes.Buffer }
+
+// ReadFrom is Write of all that r says, by little: most programs say a line or
+// nothing, and io.Copy would take 32 KiB for each.
+func (l *limited) ReadFrom(r io.Reader) (int64, error) {
+	return io.CopyBuffer(struct{ io.Writer }{l}, struct{ io.Reader }{r}, make([]byte, 1<<10))
+}
 
 func (l *limited) Write(p []byte) (int, error) {
 	if room := maxOutput - l.kept.Len(); room > 0 {

@@ -104,6 +104,9 @@ func awake(line string) string {
 
 // unescape reads \040 and the like in fstab and mountinfo.
 func unescape(text string) string {
+	if !strings.Contains(text, `\`) {
+		return text
+	}
 	return strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`).Replace(text)
 }
 
