@@ -2,7 +2,7 @@
 // before the NAS is given it: RFC 5227's probe.
 //
 // A probe claims nothing: it has no sender's address, so no neighbour's table
-// changes. The package gives no interface an address, and answers nobody. That
+// changes. Announce is for an address that an interface has already. The package gives no interface an address, and answers nobody. That
 // nobody answers is no proof: a device may be switched off.
 package addressprobe
 
@@ -28,6 +28,14 @@ func probe(from net.HardwareAddr, asked netip.Addr) []byte {
 	b = append(b, from...)
 	b = append(b, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
 	return append(b, asked.AsSlice()...)
+}
+
+// announcement is the packet that says whose an address is (RFC 5227 §2.3):
+// whoever keeps another MAC for it takes this one.
+func announcement(from net.HardwareAddr, addr netip.Addr) []byte {
+	b := probe(from, addr)
+	copy(b[14:18], addr.AsSlice())
+	return b
 }
 
 // whose reads a packet, and says who has the address by it, or wants it just

@@ -51,6 +51,16 @@ func TestWhose(t *testing.T) {
 	}
 }
 
+// An announcement says that the address is ours: whoever probes for it hears so.
+func TestAnnouncement(t *testing.T) {
+	if mac, ok := whose(announcement(theirs, asked), asked); !ok || mac.String() != theirs.String() {
+		t.Errorf("%v %s", ok, mac)
+	}
+	if _, ok := whose(announcement(theirs, asked), netip.MustParseAddr("192.168.7.8")); ok {
+		t.Error("it announces another address too")
+	}
+}
+
 func FuzzWhose(f *testing.F) {
 	f.Add(packetOf(2, theirs, "192.168.7.9", "0.0.0.0"))
 	f.Add(probe(theirs, asked))

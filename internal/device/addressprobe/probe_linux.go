@@ -91,6 +91,23 @@ func ask(ctx context.Context, card *net.Interface, asked netip.Addr) (mac string
 	return "", ctx.Err()
 }
 
+// Announce tells the neighbours of an interface that an address of IPv4 is at its
+// MAC: the interface must have it.
+func Announce(name string, addr netip.Addr) (err error) {
+	card, err := net.InterfaceByName(name)
+	if err != nil {
+		return err
+	}
+	conn, err := packet.Listen(card, packet.Datagram, etherARP, nil)
+	if err != nil {
+		return fmt.Errorf("speaking on %s: %w", name, err)
+	}
+	defer func() { err = errors.Join(err, conn.Close()) }()
+	everybody := &packet.Addr{HardwareAddr: net.HardwareAddr{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}}
+	_, err = conn.WriteTo(announcement(card.HardwareAddr, addr), everybody)
+	return err
+}
+
 // listen reads until somebody has the address, or the deadline.
 func listen(conn net.PacketConn, asked netip.Addr, ours []string) (string, error) {
 	buffer := make([]byte, 1500)

@@ -19,8 +19,8 @@
 // goes where it went before. It opens no port: it only lets in what others
 // listen on.
 //
-// Rules of iptables-legacy are not seen. A rule set that is loaded anew while
-// a claim is open loses our rules until the next claim.
+// Rules of iptables-legacy are not seen. Where a rule set is loaded anew while a
+// claim is open, our rules are put back within seconds.
 package claimnet
 
 import (
@@ -77,7 +77,7 @@ type Network struct {
 	mu    sync.Mutex // guards what follows
 	links []*link
 	stop  context.CancelFunc // nil while closed
-	dhcp  sync.WaitGroup
+	dhcp  sync.WaitGroup     // what runs until then: the DHCP clients, the guard
 }
 
 // New returns a closed Network.
@@ -159,6 +159,7 @@ func (n *Network) startDHCP(ctx context.Context, changed func([]access.Interface
 	n.mu.Lock()
 	n.stop = stop
 	n.mu.Unlock()
+	n.dhcp.Go(func() { n.guard(ctx) })
 	for _, l := range n.links {
 		n.dhcp.Go(func() { n.lease(ctx, l) })
 	}

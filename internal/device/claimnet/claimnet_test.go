@@ -174,6 +174,49 @@ func TestReachableBehindAFirewall(t *testing.T) {
 	}
 }
 
+// A firewall that is loaded anew while a claim is open shuts it for a moment
+// only, and nothing of ours is left after the claim, also where the rules were
+// loaded anew just before its end.
+func TestFirewallLoadedAnew(t *testing.T) {
+	if !isolated(t) {
+		return
+	}
+	lan(t)
+	answer(t, port)
+	loadRules(t, dropAll)
+	before := system(t)
+	c := newClaim(nil)
+	at := fixed(t, c.open(t))
+	for _, reload := range []string{"flush ruleset\n" + dropAll, "flush table inet filter\nadd rule inet filter input tcp dport 22 accept\n"} {
+		loadRules(t, reload)
+		if err := reach(t, at, port); err == nil {
+			t.Error("the rules are there without having been put back: this shows nothing")
+		}
+		back := false
+		for begun := time.Now(); !back && time.Since(begun) < 10*guardEvery; {
+			back = reach(t, at, port) == nil
+		}
+		if !back {
+			t.Fatalf("not reachable again after %q:\n%s", reload, system(t))
+		}
+		rules := command(t, "nft", "list", "ruleset")
+		for _, want := range []string{`icmpv6 type nd-router-advert drop`, `arp daddr ip`} {
+			if strings.Count(rules, want) != 1 {
+				t.Errorf("%s stands %d times", want, strings.Count(rules, want))
+			}
+		}
+		if n := strings.Count(command(t, "nft", "list", "chain", "inet", "filter", "input"), tag); n != 3 { // both ports and mDNS
+			t.Errorf("%d rules of ours in the owner's chain", n)
+		}
+	}
+	loadRules(t, "flush ruleset\n"+dropAll)
+	must(t, c.Close(t.Context()))
+	same(t, before)
+	if err := reach(t, at, port); err == nil {
+		t.Error("the claim's door is open after it")
+	}
+}
+
 func loadRules(t *testing.T, rules string) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "nft", "-f", "-")

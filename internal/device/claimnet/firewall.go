@@ -36,11 +36,18 @@ const mdnsPort = 5353
 const attempts = 3
 
 // open lets TCP to the given ports, and mDNS, in by claim links and the
-// answers out.
+// answers out. A chain that has our rules already is left as it is.
 func (f firewall) open(ports []uint16) error {
 	return ifPresent(f.retry("claimnet.firewall.open", func(c *nftables.Conn) error {
 		chains, err := blocking(c)
+		if err != nil {
+			return err
+		}
+		rules, err := listRules()
 		for _, chain := range chains {
+			if ours(chain, rules) {
+				continue
+			}
 			for _, exprs := range accepts(*chain.Hooknum, ports) {
 				c.InsertRule(&nftables.Rule{Table: chain.Table, Chain: chain, Exprs: exprs, UserData: tagged()})
 			}

@@ -177,17 +177,31 @@ func (n *Network) setPrefixes(l *link, prefixes []netip.Prefix) {
 	defer n.guarding.Unlock()
 	n.mu.Lock()
 	l.prefixes = prefixes
+	n.mu.Unlock()
+	if err := n.guardAddresses(l); err != nil {
+		// It still works, if neighbours may then find the NIC's MAC address.
+		n.cfg.Log.Warn("the network card may answer for the claim's address", "nic", l.nic.name, "error", err)
+	}
+}
+
+// guardARP renews that guard as it is.
+func (n *Network) guardARP() error {
+	n.guarding.Lock()
+	defer n.guarding.Unlock()
+	return n.guardAddresses()
+}
+
+// guardAddresses writes the guard for the links there are, and these.
+func (n *Network) guardAddresses(more ...*link) error {
+	n.mu.Lock()
 	guarded := map[netip.Addr]string{}
-	for _, other := range append(slices.Clone(n.links), l) {
+	for _, other := range append(slices.Clone(n.links), more...) {
 		for _, p := range other.prefixes {
 			guarded[p.Addr()] = other.name
 		}
 	}
 	n.mu.Unlock()
-	if err := n.fw.guardARP(guarded); err != nil {
-		// It still works, if neighbours may then find the NIC's MAC address.
-		n.cfg.Log.Warn("the network card may answer for the claim's address", "nic", l.nic.name, "error", err)
-	}
+	return n.fw.guardARP(guarded)
 }
 
 func (n *Network) addRule(l *link, pref int, from netip.Prefix) error {

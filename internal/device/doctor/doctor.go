@@ -289,7 +289,7 @@ func (m Machine) volumes(cfg config.Config) []Check {
 	if err != nil {
 		return []Check{check("volumes", err, "")}
 	}
-	var checks []Check
+	checks := m.besideSystem(root)
 	for _, v := range cfg.Device.Volumes {
 		id := "volume " + v.String()
 		device, err := m.Device(v.String())

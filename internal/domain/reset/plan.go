@@ -86,13 +86,14 @@ type Found struct {
 	What    string // "shadow file", "systemd-networkd 252"
 	Why     string // why not, where Present is false
 	Blocked bool   // it is here, and cannot be changed: Why says why
+	Counts  bool   // it counts an account's failed sign-ins, and may lock it for a while
 }
 
 // With is what two adapters found of one effect: present where one of them is,
 // and why not, for what is here and cannot be changed, beside it; where neither
 // is present, why not of both.
 func (f Found) With(o Found) Found {
-	all := Found{Present: f.Present || o.Present, Blocked: f.Blocked || o.Blocked, What: f.What}
+	all := Found{Present: f.Present || o.Present, Blocked: f.Blocked || o.Blocked, Counts: f.Counts || o.Counts, What: f.What}
 	if !f.Present && o.Present {
 		all.What = o.What
 	}
@@ -143,7 +144,7 @@ func Build(r Request, s nas.Settings, covered Coverage) Plan {
 			p.NotCovered = append(p.NotCovered, fmt.Sprintf("%s (%s): nothing of the kind is managed on this NAS", e.Setting(), e))
 		}
 	}
-	p.Keeps = keeps(r, s)
+	p.Keeps = keeps(r, s, covered)
 	if r.Mode == Hard {
 		p.NotCovered = append(p.NotCovered, beyond()...)
 		p.Losses = append(p.Losses, "how it is set up now: a bundle of these settings is kept on the NAS, for root alone, from which they can be put back")
@@ -442,7 +443,7 @@ func keepsHard(s nas.Settings) []string {
 	return out
 }
 
-func keeps(r Request, s nas.Settings) []string {
+func keeps(r Request, s nas.Settings, covered Coverage) []string {
 	effects := r.Effects()
 	var out []string
 	if r.Mode == Hard {
@@ -459,6 +460,7 @@ func keeps(r Request, s nas.Settings) []string {
 	if slices.Contains(effects, nas.E8) && s.AutoBlock != nil {
 		out = append(out, fmt.Sprintf("the list of blocked addresses (%d)", len(s.AutoBlock.Blocked)))
 	}
+	out = append(out, counted(r, covered[nas.E8])...)
 	if slices.Contains(effects, nas.E9) && s.Firewall != nil {
 		out = append(out, fmt.Sprintf("the firewall's rules (%d), switched off", s.Firewall.Rules))
 	}
@@ -469,6 +471,18 @@ func keeps(r Request, s nas.Settings) []string {
 		out = append(out, r.Administrator+"'s second factor: taking it away needs a second proof")
 	}
 	return out
+}
+
+// counted says what becomes of the failed sign-ins that the system has counted:
+// where they have locked the account, a new password alone does not open it.
+func counted(r Request, found Found) []string {
+	switch {
+	case !found.Counts || !SetsPassword(r.Mode, r.Scope) || r.Administrator == "":
+		return nil
+	case slices.Contains(r.Effects(), nas.E8):
+		return []string{"the counting of failed sign-ins (pam_faillock), and every other account's count: only that of " + r.Administrator + " is cleared"}
+	}
+	return []string{"the count of failed sign-ins (pam_faillock): if it has locked " + r.Administrator + ", the new password works when that time is over; scope all clears it"}
 }
 
 func keepsSoft(r Request, s nas.Settings) []string {

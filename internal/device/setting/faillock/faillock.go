@@ -59,7 +59,7 @@ func (a *Adapter) Detect(context.Context) (reset.Found, error) {
 	for _, e := range entries {
 		data, err := a.fsys.ReadFile(path.Join("/etc/pam.d", e.Name()))
 		if err == nil && uses(string(data)) {
-			found.Present = true
+			found.Present, found.Counts = true, true
 			return found, nil
 		}
 	}

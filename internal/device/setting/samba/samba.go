@@ -172,6 +172,12 @@ func (a *Adapter) locks(ctx context.Context, administrator string) ([]reset.Step
 		}
 		steps = append(steps, reset.Step{Name: "account of " + name + " in Samba", Adapter: ID, Effects: []nas.Effect{nas.H3}, Data: data})
 	}
+	if len(steps) == 0 {
+		return nil, nil
+	}
+	if err := a.probe(ctx); err != nil { // now, and not when half of it is done
+		return nil, fmt.Errorf("accounts for SMB (%d) cannot be locked: %w", len(steps), err)
+	}
 	return steps, nil
 }
 

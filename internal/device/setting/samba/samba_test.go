@@ -53,6 +53,25 @@ const database = "anna:1000:XXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXX:5C54B3EE4C8287D5A79
 	"ben:1001:XXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXX:A9F0DD57E1EDAB5BB55A9AC0A99C15EC:[U          ]:LCT-6B028451:\n" +
 	"cara:1002:NO PASSWORDXXXXXXXXXXXXXXXXXXXXX:NO PASSWORDXXXXXXXXXXXXXXXXXXXXX:[NU         ]:LCT-00000000:\n"
 
+// H3: accounts that could not be locked refuse the hard reset beforehand, also
+// where its administrator has no account for SMB; where there is none to lock,
+// nothing stands in the way.
+func TestHardIsRefusedWhereNobodyCanBeLocked(t *testing.T) {
+	cfg, path := fake(t, database)
+	before := string(stored(path)(t))
+	cfg.Python = "/nonexistent/python3"
+	for _, administrator := range []string{"anna", "nobody-here"} {
+		r := request(administrator)
+		r.Mode, r.Scope = reset.Hard, ""
+		if steps, err := samba.New(cfg).Prepare(t.Context(), r); err == nil {
+			t.Errorf("%s: %d steps that can only fail later", administrator, len(steps))
+		}
+	}
+	if string(stored(path)(t)) != before {
+		t.Error("a refused reset changed the database")
+	}
+}
+
 // H3: a hard reset disables every other account that a password opens over SMB.
 func TestHardDisablesEverybodyElse(t *testing.T) {
 	cfg, path := fake(t, database)
