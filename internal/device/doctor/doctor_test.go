@@ -158,3 +158,43 @@ func TestChosen(t *testing.T) {
 		t.Errorf("%+v", checks)
 	}
 }
+
+// Promise 1: a person knows what "data untouched" rests on: which shared folders
+// and homes lie on the system's own file system.
+func TestDataOnTheSystemsFileSystem(t *testing.T) {
+	m, f := healthy()
+	f.MapFS["etc/samba/smb.conf"] = &fstest.MapFile{Data: []byte("[global]\n; path = /commented\n[photos]\n  Path = /srv/photos\n[homes]\n path = /volume1/homes/%U\n[x]\n directory = \"/srv/with blank\"\n")}
+	f.MapFS["etc/exports"] = &fstest.MapFile{Data: []byte("# /not\n/srv/nfs 10.0.0.0/8(rw)\n")}
+	on := map[string]uint64{"/": 1, "/home": 1, "/srv/photos": 1, "/volume1/homes/": 2, "/srv/with blank": 1, "/srv/nfs": 1}
+	m.Device = func(path string) (uint64, error) {
+		if d, ok := on[path]; ok {
+			return d, nil
+		}
+		return 0, fs.ErrNotExist
+	}
+	found := func() Check {
+		for _, c := range Look(t.Context(), m) {
+			if c.ID == "data_on_root" {
+				return c
+			}
+		}
+		return Check{}
+	}
+	c := found()
+	for _, want := range []string{"/home,", "/srv/photos", "/srv/with blank", "/srv/nfs"} {
+		if !strings.Contains(c.Why, want) {
+			t.Errorf("%s is not named: %q", want, c.Why)
+		}
+	}
+	if strings.Contains(c.Why, "volume1") || strings.Contains(c.Why, "commented") || !c.OK {
+		t.Errorf("%+v", c)
+	}
+	for name := range on {
+		if name != "/" {
+			on[name] = 2
+		}
+	}
+	if c := found(); !strings.Contains(c.Why, "No shared folder") {
+		t.Errorf("with volumes of their own: %q", c.Why)
+	}
+}
