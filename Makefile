@@ -14,7 +14,7 @@ DAEMON  := $(RELEASE) -tags nethttpomithttp2 -gcflags=all=-l $(HOT:%=-gcflags=%=
 OUT     ?= bin/paperclipd
 TOOL    := $(GO) tool -modfile=tools/go.mod
 
-.PHONY: help build daemon test race lint fuzz kill crash bench-reset bench-idle bench-button soak-button test-vm test-vm-all soak-power bench-recovery-vm test-nspawn mutate test-net bench-find test-thirdparty test-lab demo dist clean
+.PHONY: help build daemon test race lint fuzz kill crash bench-reset bench-idle bench-button soak-button test-vm soak-power bench-recovery-vm test-nspawn mutate test-net bench-find test-thirdparty test-lab demo dist clean
 
 help:            ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -57,12 +57,9 @@ bench-idle:      ## both processes with nothing to do: memory, wake-ups and size
 soak-button:     ## N button traces against the oracle, 0 may be misread (N=10000000)
 	$(GO) test ./internal/domain/button -run '^TestSoak$$' -count=1 -timeout 0 -v -soak.traces=$(N)
 
-test-vm:         ## a recovery on a real kernel in QEMU: as root on Debian, under 25 minutes
+test-vm:         ## soft, hard and restore on a real kernel in QEMU, E1 to E13 (root on Debian, under 25 minutes)
 	@.ci/need $$(cat test/vm/packages)
 	PAPERCLIP_VM=1 $(GO) test ./test/vm -count=1 -timeout 50m -v
-
-test-vm-all:     ## test-vm, safe mode, the data guard, each scope with everything on, E1 to E13 (by hand)
-	PAPERCLIP_VM_ALL=1 $(MAKE) test-vm
 
 soak-power:      ## N power cuts at random moments of a reset under load on RAID1 (make soak-power N=200)
 	@.ci/need $$(cat test/vm/packages)

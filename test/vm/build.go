@@ -25,11 +25,17 @@ type Built struct {
 func Build(ctx context.Context, root, dir string) (Built, error) {
 	b := Built{Guest: filepath.Join(dir, "guest"), Paperclip: filepath.Join(dir, "paperclip"), Payload: filepath.Join(dir, "payload.tar")}
 	payload := filepath.Join(dir, "payload")
-	for output, source := range map[string]string{b.Guest: "./test/vm/guest", b.Paperclip: "./cmd/paperclip", filepath.Join(payload, "paperclipd"): "./cmd/paperclipd", filepath.Join(payload, "trespass"): "./test/vm/trespass"} {
-		c := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", output, source)
-		c.Dir, c.Env = root, append(os.Environ(), "CGO_ENABLED=0")
+	for _, args := range [][]string{
+		{"build", "-o", b.Guest, "./test/vm/guest"},
+		{"build", "-o", b.Paperclip, "./cmd/paperclip"},
+		{"build", "-o", filepath.Join(payload, "paperclipd"), "./cmd/paperclipd"},
+		{"build", "-o", filepath.Join(payload, "trespass"), "./test/vm/trespass"},
+		{"test", "-c", "-o", filepath.Join(payload, "gpio.test"), "./internal/device/panel/gpio"},
+	} {
+		c := exec.CommandContext(ctx, "go", args...)
+		c.Dir, c.Env = root, append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=-trimpath "+os.Getenv("GOFLAGS"))
 		if out, err := c.CombinedOutput(); err != nil {
-			return b, fmt.Errorf("build %s: %w: %s", source, err, out)
+			return b, fmt.Errorf("go %s: %w: %s", strings.Join(args, " "), err, out)
 		}
 	}
 	if err := errors.Join(
@@ -44,6 +50,7 @@ func Build(ctx context.Context, root, dir string) (Built, error) {
 	if err != nil {
 		return b, fmt.Errorf("image.sh: %w", err)
 	}
-	b.Image = strings.TrimSpace(string(out))
+	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
+	b.Image = lines[len(lines)-1] // before it, a tool may have had something to say
 	return b, nil
 }

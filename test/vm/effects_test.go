@@ -34,29 +34,9 @@ func (n *nas) dress(t *testing.T, ctx context.Context) {
 	}
 }
 
-// testDressed switches all on, once, and sets it back in each scope that changes more than a password.
-func testDressed(t *testing.T, ctx context.Context, n *nas) {
-	done := phase(t, "dress")
-	n.again(t, ctx, installed)
-	n.dress(t, ctx)
-	check(t, n.Save(ctx, dressed))
-	done()
-	runDressed(t, ctx, n)
-}
-
-func runDressed(t *testing.T, ctx context.Context, n *nas) {
-	n.parts(t, ctx, dressed, []part{
-		{"doctor finds every part", testDoctor},
-		{"what a restart by hand interrupts (D12)", testFloor},
-		{"scope credentials (D2 E1), sessions (X15)", testSessions},
-		{"scope network (D13 E3 E4 E5 E6 E7)", testScope(reset.Network)},
-		{"scope all (D2 E1 to E13)", testScope(reset.All)},
-	})
-}
-
 // settingParts are what a reset of scope all works on; doctor finds each of them on the dressed NAS.
 func settingParts() []string {
-	return []string{"shadow", "samba", "guest", "ports", "networkd", "pppoe", "fail2ban", "nftables", "keepalived", "libvirt", "authenticator"}
+	return []string{"shadow", "samba", "guest", "ports", "networkd", "pppoe", "fail2ban", "nftables", "keepalived", "libvirt", "encrypted", "authenticator"}
 }
 
 // testDoctor asks the NAS itself what it is ready for.
@@ -124,6 +104,7 @@ func rows() []row {
 		{"E9", "firewall", `echo $(nft list table inet filter 2>/dev/null | grep -c accept) rules in force, $(grep -c accept /etc/nftables.conf) in the file`, "0 rules in force, 4 in the file"},
 		{"E10", "keepalived", `echo $(systemctl is-enabled keepalived), $(systemctl is-active keepalived)`, ""},
 		{"E11", "libvirt for other hosts", `ss -Hltn 'sport = :16509' | grep -q . && echo listens || echo nobody listens`, "nobody listens"},
+		{"E12", "encrypted volume", `echo $(grep -q '^vault .*noauto' /etc/crypttab && echo stays shut || echo opens) at start, $(test -e /dev/mapper/vault && echo open || echo shut), $(test -e /etc/keys/vault && echo key kept || echo no key)`, "stays shut at start, shut, no key"},
 		{"E13", "anna's second factor", `test -e /home/anna/.google_authenticator && echo asked for || echo none`, ""},
 	}
 }
@@ -162,75 +143,109 @@ func (n *nas) plan(t *testing.T, ctx context.Context, scope reset.Scope) map[str
 	return changes
 }
 
-// testScope sets a dressed NAS back from the owner's computer, in one scope. The rows of that scope are
-// as a reset leaves them, every other is as it was, and no file on the array changed.
+// testScope sets a dressed NAS back from the owner's computer, in one scope.
 func testScope(scope reset.Scope) func(*testing.T, context.Context, *nas) {
 	return func(t *testing.T, ctx context.Context, n *nas) {
-		before, planned := n.look(t, ctx, OldSubnet, GuestAddress), n.plan(t, ctx, scope)
-		files, err := n.Agent.Manifest(ctx, "/srv")
-		check(t, err)
-
-		args := []string{"--scope", string(scope)}
-		if !reset.SetsPassword(reset.Soft, scope) {
-			kept := filepath.Join(t.TempDir(), "kept")
-			check(t, os.WriteFile(kept, []byte(oldPassword+"\n"), 0o600))
-			args = append(args, "--password-file", kept)
-		}
-		measured := n.lan.Probe(ctx, "ben", benPassword, Spot{OldSubnet, GuestAddress}, Spot{Client, LeasedAddress})
-		d, password := n.rescue(t, ctx, args...)
-		if !d.SignedIn {
-			t.Errorf("not signed in: %+v", d)
-		}
-		if password == "" {
-			password = oldPassword
-		}
-		from, address := OldSubnet, GuestAddress
-		sets := reset.Effects(reset.Soft, scope)
-		if slices.Contains(sets, "E4") {
-			from, address = Client, LeasedAddress
-			waiting, stop := context.WithTimeout(ctx, patience)
-			defer stop()
-			check(t, n.lan.Connects(waiting, from, address, "22"))
-		}
-		n.claimGone(t, ctx)
-		logOutages(t, "a reset of scope "+string(scope), measured())
-		after, left := n.look(t, ctx, from, address), n.plan(t, ctx, scope)
-		n.table(t, scope, before, after, planned)
-		for _, r := range rows() {
-			resets := slices.ContainsFunc(sets, func(e effects.Effect) bool { return string(e) == r.id }) && r.id != "E13" // E13 wants more than a claim
-			switch was, is := before[r.id], after[r.id]; {
-			case !resets && was != is:
-				t.Errorf("%s (%s) is no part of the scope, was %q and is %q", r.id, r.what, was, is)
-			case resets && was == is:
-				t.Errorf("%s (%s) is still %q", r.id, r.what, was)
-			case resets && r.reset != "" && is != r.reset:
-				t.Errorf("%s (%s) is %q, want %q", r.id, r.what, is, r.reset)
-			case resets && planned[r.id] == "":
-				t.Errorf("%s (%s) changed and was not in the plan", r.id, r.what)
-			}
-		}
-		delete(left, "E1") // whoever asks again sets it again
-		for id, change := range left {
-			t.Errorf("%s: a second reset would still change %s", id, change)
-		}
-		n.witnessAt(t, ctx, from, address, say{"anna", password, Accepted}, say{"ben", benPassword, Accepted})
-		now, err := n.Agent.Manifest(ctx, "/srv")
-		check(t, err)
-		for _, change := range files.Changes(now, nil) {
-			t.Error("on the array: ", change)
-		}
+		was := n.setBack(t, ctx, t.TempDir(), scope)
+		table(t, "a soft reset of scope "+string(scope), column{"before", was.before}, column{"after", was.after}, column{"as the plan put it", was.planned})
 	}
 }
 
+// A change is a reset as it was seen from outside.
+type change struct {
+	before, after, planned map[string]string
+	files                  Manifest // of the array, before and after
+	password               string   // anna's now
+}
+
+// setBack resets a dressed NAS. The rows of the scope are as a reset leaves them, every other is as it was,
+// and no file on the array changed.
+func (n *nas) setBack(t *testing.T, ctx context.Context, dir string, scope reset.Scope) change {
+	t.Helper()
+	before, planned := n.look(t, ctx, OldSubnet, GuestAddress), n.plan(t, ctx, scope)
+	files, err := n.Agent.Manifest(ctx, "/srv")
+	check(t, err)
+
+	args := []string{"--scope", string(scope)}
+	if !reset.SetsPassword(reset.Soft, scope) {
+		kept := filepath.Join(t.TempDir(), "kept")
+		check(t, os.WriteFile(kept, []byte(oldPassword+"\n"), 0o600))
+		args = append(args, "--password-file", kept)
+	}
+	measured := n.lan.Probe(ctx, "ben", benPassword, Spot{OldSubnet, GuestAddress}, Spot{Client, LeasedAddress})
+	d, password := n.rescueIn(t, ctx, dir, n.openClaim, args...)
+	if !d.SignedIn {
+		t.Errorf("not signed in: %+v", d)
+	}
+	if password == "" {
+		password = oldPassword
+	}
+	from, address := OldSubnet, GuestAddress
+	sets := reset.Effects(reset.Soft, scope)
+	if slices.Contains(sets, "E4") {
+		from, address = Client, LeasedAddress
+		waiting, stop := context.WithTimeout(ctx, patience)
+		defer stop()
+		check(t, n.lan.Connects(waiting, from, address, "22"))
+	}
+	n.claimGone(t, ctx)
+	logOutages(t, "a reset of scope "+string(scope), measured())
+	after, left := n.look(t, ctx, from, address), n.plan(t, ctx, scope)
+	for _, r := range rows() {
+		resets := slices.ContainsFunc(sets, func(e effects.Effect) bool { return string(e) == r.id }) && r.id != "E13" // E13 wants more than a claim
+		switch was, is := before[r.id], after[r.id]; {
+		case !resets && was != is:
+			t.Errorf("%s (%s) is no part of the scope, was %q and is %q", r.id, r.what, was, is)
+		case resets && was == is:
+			t.Errorf("%s (%s) is still %q", r.id, r.what, was)
+		case resets && r.reset != "" && is != r.reset:
+			t.Errorf("%s (%s) is %q, want %q", r.id, r.what, is, r.reset)
+		case resets && planned[r.id] == "":
+			t.Errorf("%s (%s) changed and was not in the plan", r.id, r.what)
+		}
+	}
+	delete(left, "E1") // whoever asks again sets it again
+	for id, change := range left {
+		t.Errorf("%s: a second reset would still change %s", id, change)
+	}
+	n.witnessAt(t, ctx, from, address, say{"anna", password, Accepted}, say{"ben", benPassword, Accepted})
+	n.sameFiles(t, ctx, files)
+	return change{before, after, planned, files, password}
+}
+
+// sameFiles holds the array against what it was.
+func (n *nas) sameFiles(t *testing.T, ctx context.Context, was Manifest) {
+	t.Helper()
+	now, err := n.Agent.Manifest(ctx, "/srv")
+	check(t, err)
+	for _, change := range was.Changes(now, nil) {
+		t.Error("on the array: ", change)
+	}
+	t.Logf("%d files on the array compared", now.Files())
+}
+
+// A column is how the rows are at one moment.
+type column struct {
+	head string
+	rows map[string]string
+}
+
 // table prints the rows.
-func (n *nas) table(t *testing.T, scope reset.Scope, before, after, planned map[string]string) {
+func table(t *testing.T, what string, columns ...column) {
 	t.Helper()
 	var text strings.Builder
 	w := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "row\twhat\tbefore\tafter\tas the plan put it")
+	line := func(id, what string, of func(column) string) {
+		fmt.Fprint(w, id, "\t", what)
+		for _, c := range columns {
+			fmt.Fprint(w, "\t", of(c))
+		}
+		fmt.Fprintln(w)
+	}
+	line("row", "what", func(c column) string { return c.head })
 	for _, r := range rows() {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", r.id, r.what, before[r.id], after[r.id], planned[r.id])
+		line(r.id, r.what, func(c column) string { return c.rows[r.id] })
 	}
 	check(t, w.Flush())
-	t.Logf("E1 to E13, a soft reset of scope %s:\n%s", scope, text.String())
+	t.Logf("E1 to E13, %s:\n%s", what, text.String())
 }

@@ -22,7 +22,7 @@ kversion=$(apt-cache policy "$kernel" | awk '$1 == "Candidate:" { print $2 }')
 [ -n "$kver" ] && [ "$kversion" != "(none)" ] || { say "apt knows no linux-image-amd64"; exit 1; }
 . /etc/os-release
 suite=$VERSION_CODENAME
-key=$(cat "$here/image.sh" "$here/guest-packages" "$here/customize.sh" "$here/guest/populate.go" <(echo "$suite $kver $kversion") | sha256sum | cut -c1-16)
+key=$(cat "$here/image.sh" "$here/guest-packages" "$here/customize.sh" "$here/guest/populate.go" "$here"/board/* <(echo "$suite $kver $kversion") | sha256sum | cut -c1-16)
 out=$base/$key
 mkdir -p "$base"
 exec 9>"$base/lock"
@@ -86,6 +86,7 @@ for d in crypto arch/x86/crypto lib net fs/ext4 fs/jbd2 fs/fuse fs/autofs fs/nls
 		cp -a "$p" "$tmp/root/$mod/kernel/$(dirname "$d")/"
 	done
 done
+"$here/board/build.sh" "$kver" "$tmp/root/$mod/board"
 cp "$tmp/kernel/$mod"/modules.{builtin,order,builtin.modinfo} "$tmp/root/$mod/"
 depmod -b "$tmp/root" "$kver"
 mke2fs -q -t ext4 -F -L root -d "$tmp/root" "$tmp/root.img" 2500M

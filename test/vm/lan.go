@@ -102,7 +102,7 @@ func (l *LAN) StartDHCP(ctx context.Context) error {
 	}
 	defer log.Close()
 	c := l.command(context.WithoutCancel(ctx), Router, "dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--no-resolv", "--no-hosts", "--no-ping",
-		"--user=root", "--pid-file=", "--interface=eth0", "--bind-interfaces", "--port=0", "--dhcp-authoritative",
+		"--user=root", "--group=root", "--pid-file=", "--interface=eth0", "--bind-interfaces", "--port=0", "--dhcp-authoritative",
 		"--dhcp-host="+guestMAC+","+LeasedAddress, "--dhcp-host="+secondMAC+","+SecondAddress,
 		"--dhcp-range=10.77.0.100,10.77.0.150,1h", "--dhcp-leasefile="+filepath.Join(l.dir, "leases"), "--log-dhcp", "--log-facility=-")
 	c.Stdout, c.Stderr = log, log

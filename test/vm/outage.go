@@ -23,8 +23,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// probeEvery is how often each service is asked; an interruption is known to about that.
-const probeEvery = 50 * time.Millisecond
+// probeEvery is how often each service is asked; an interruption is known to about that. (Asking more often
+// keeps an emulated NAS from its work.)
+const probeEvery = 100 * time.Millisecond
 
 // probePatience is how long one question waits for its answer.
 const probePatience = 250 * time.Millisecond

@@ -7,23 +7,64 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"os"
 	"os/exec"
 	"regexp"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/paperclip-nas/paperclip/internal/domain/reset"
 )
 
-// A part is one thing that must hold; each starts from the same saved moment.
+// A part is one thing that must hold. It begins at a saved moment.
 type part struct {
-	name string
-	test func(*testing.T, context.Context, *nas)
+	name  string
+	saved string
+	test  func(*testing.T, context.Context, *nas)
 }
 
-// TestNAS is the whole line on a real kernel (issue 2, "A real kernel"). All parts share one boot. What
-// mostly waits runs beside the rest on a twin of the machine.
+// A line is what one machine is put to, part after part.
+type line struct {
+	name  string
+	parts []part
+}
+
+// lines are all parts: each line has a machine of its own and runs beside the others. What mostly waits
+// has one for itself.
+func lines() []line {
+	return []line{
+		{"main", []part{
+			{"the button is ours (D1 D2 D8)", installed, testButtonIsOurs},
+			{"locked out and back in (D2 D6 E1 F4 R1)", installed, testRecovery},
+			{"a claim behind a firewall, with no DHCP, changes nothing (promise 2)", installed, testClaimChangesNothing},
+			{"hard, with the wizard (D3 D5 D6 E1 to E13 H1 H2 H3)", dressed, testHard},
+		}},
+		{"dressed", []part{
+			{"doctor finds every part", dressed, testDoctor},
+			{"what a restart by hand interrupts (D12)", dressed, testFloor},
+			{"scope credentials (D2 E1), sessions (X15)", dressed, testSessions},
+			{"scope network (D13 E3 E4 E5 E6 E7)", dressed, testScope(reset.Network)},
+			{"scope all, restored (D2 E1 to E13 R6)", dressed, testRestore},
+		}},
+		{"lapse", []part{
+			{"a claim that lapses changes nothing (promise 2)", installed, testClaimLapses},
+			{"the sandbox is tried at every start (promise 1)", installed, testSandboxIsTried},
+			{"find (F2 F6)", installed, testFind},
+			{"root at the console (A6)", installed, testConsole},
+			{"a button on a GPIO line (D4)", installed, testBoard},
+		}},
+		{"disk", []part{
+			{"a power cut after acceptance: all new before any door opens (promise 1)", installed, testPowerCut},
+			{"every write to the configuration has a name (promise 1)", installed, testNamedWrites},
+			{"the kernel keeps a bug from the data (promise 1)", installed, testDataGuard},
+			{"safe mode (A7)", installed, testSafeMode},
+		}},
+	}
+}
+
+// TestNAS is the whole line on a real kernel (issue 2, "A real kernel"; issue 3). All parts share one boot,
+// one installation and one set of settings to be set back.
 func TestNAS(t *testing.T) {
 	// It ends before the test binary would be killed: what it made on this machine is taken away again.
 	end, limited := t.Deadline()
@@ -45,57 +86,26 @@ func TestNAS(t *testing.T) {
 	done = phase(t, "install")
 	n.install(t, ctx)
 	check(t, n.Save(ctx, installed))
-	check(t, n.Quit(ctx))
-	lapse, disk := n.twin(t, ctx, installed), n.twin(t, ctx, installed)
-	check(t, n.Resume(ctx, installed))
+	done()
+	done = phase(t, "dress")
+	n.dress(t, ctx)
+	check(t, n.Save(ctx, dressed))
+	check(t, n.Quit(ctx)) // from here on only its twins run
 	done()
 
-	var lines sync.WaitGroup // not t.Parallel: that is bounded by the processors, and a claim that lapses needs none
-	defer lines.Wait()
-	for _, line := range []struct {
-		name  string
-		nas   *nas
-		parts []part
-	}{
-		{"main", n, []part{
-			{"the button is ours (D1 D2 D8)", testButtonIsOurs},
-			{"locked out and back in (D2 D6 E1 F4 R1)", testRecovery},
-			{"a claim behind a firewall, with no DHCP, changes nothing (promise 2)", testClaimChangesNothing},
-		}},
-		{"lapse", lapse, []part{
-			{"a claim that lapses changes nothing (promise 2)", testClaimLapses},
-			{"the sandbox is tried at every start (promise 1)", testSandboxIsTried},
-		}},
-		{"disk", disk, []part{
-			{"a power cut after acceptance: all new before any door opens (promise 1)", testPowerCut},
-			{"every write to the configuration has a name (promise 1)", testNamedWrites},
-			{"find (F2 F6)", testFind},
-			{"root at the console (A6)", testConsole},
-		}},
-	} {
-		lines.Go(func() {
-			t.Run(line.name, func(t *testing.T) { line.nas.parts(t, ctx, installed, line.parts) })
-			if line.nas != disk {
-				return
-			}
-			t.Run("all", func(t *testing.T) {
-				if os.Getenv("PAPERCLIP_VM_ALL") == "" {
-					t.Skip("safe mode, the data guard, and each scope with everything on: make test-vm-all")
-				}
-				disk.parts(t, ctx, installed, []part{
-					{"the kernel keeps a bug from the data (promise 1)", testDataGuard},
-					{"safe mode (A7)", testSafeMode},
-				})
-				testDressed(t, ctx, disk)
-			})
+	var all sync.WaitGroup // not t.Parallel: that is bounded by the processors, and a claim that lapses needs none
+	defer all.Wait()
+	for _, l := range lines() {
+		all.Go(func() {
+			t.Run(l.name, func(t *testing.T) { n.twin(t, ctx, l.parts[0].saved).parts(t, ctx, l.parts) })
 		})
 	}
 }
 
-// installed is the moment at which every part begins: paperclipd runs, nobody has pressed.
+// installed is the moment at which paperclipd runs, and nobody has pressed.
 const installed = "installed"
 
-func (n *nas) parts(t *testing.T, ctx context.Context, saved string, all []part) {
+func (n *nas) parts(t *testing.T, ctx context.Context, all []part) {
 	for _, p := range all {
 		t.Run(p.name, func(t *testing.T) {
 			defer phase(t, "took")()
@@ -104,7 +114,7 @@ func (n *nas) parts(t *testing.T, ctx context.Context, saved string, all []part)
 					n.confess(t)
 				}
 			}()
-			n.again(t, ctx, saved)
+			n.again(t, ctx, p.saved)
 			p.test(t, ctx, n)
 		})
 	}
@@ -273,11 +283,17 @@ type document struct {
 // new password.
 func (n *nas) rescue(t *testing.T, ctx context.Context, args ...string) (document, string) {
 	t.Helper()
+	return n.rescueIn(t, ctx, t.TempDir(), n.openClaim, args...)
+}
+
+// rescueIn is rescue with the owner's files in a folder, and a way to open a claim.
+func (n *nas) rescueIn(t *testing.T, ctx context.Context, dir string, open func(*testing.T, context.Context) [4]int, args ...string) (document, string) {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(ctx, 8*time.Minute)
 	defer cancel()
-	code := n.openClaim(t, ctx)
+	code := open(t, ctx)
 	t.Logf("the NAS said %v", code)
-	r, err := n.lan.StartRescue(ctx, n.built.Paperclip, t.TempDir(), append([]string{"--administrator", "anna"}, args...)...)
+	r, err := n.lan.StartRescue(ctx, n.built.Paperclip, dir, append([]string{"--administrator", "anna"}, args...)...)
 	check(t, err)
 	check(t, r.Tell(code))
 	printed, password, exit, err := r.Wait(ctx)

@@ -54,7 +54,7 @@ func (l *LAN) SMB(ctx context.Context, from Place, address, user, password strin
 	switch {
 	case err == nil && strings.Contains(said, "inbox"):
 		return Accepted, nil
-	case err != nil && strings.Contains(said, "NT_STATUS_LOGON_FAILURE"):
+	case err != nil && (strings.Contains(said, "NT_STATUS_LOGON_FAILURE") || strings.Contains(said, "NT_STATUS_ACCOUNT_DISABLED")):
 		return Refused, nil
 	}
 	return "", fmt.Errorf("smbclient %s@%s from %s: %w: %s", user, address, from, err, said)
