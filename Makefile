@@ -57,7 +57,7 @@ bench-idle:      ## both processes with nothing to do: memory, wake-ups and size
 soak-button:     ## N button traces against the oracle, 0 may be misread (N=10000000)
 	$(GO) test ./internal/domain/button -run '^TestSoak$$' -count=1 -timeout 0 -v -soak.traces=$(N)
 
-test-vm:         ## soft, hard and restore on a real kernel in QEMU, E1 to E13 (root on Debian, under 25 minutes)
+test-vm:         ## soft and hard resets on a real kernel in QEMU, E1 to E13 (root on Debian, under 25 minutes)
 	@.ci/need $$(cat test/vm/packages)
 	PAPERCLIP_VM=1 $(GO) test ./test/vm -count=1 -timeout 50m -v
 

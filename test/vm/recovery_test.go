@@ -45,7 +45,7 @@ func lines() []line {
 			{"what a restart by hand interrupts (D12)", dressed, testFloor},
 			{"scope credentials (D2 E1), sessions (X15)", dressed, testSessions},
 			{"scope network (D13 E3 E4 E5 E6 E7)", dressed, testScope(reset.Network)},
-			{"scope all, restored (D2 E1 to E13 R6)", dressed, testRestore},
+			{"scope all (D2 E1 to E13)", dressed, testScope(reset.All)},
 		}},
 		{"lapse", []part{
 			{"a claim that lapses changes nothing (promise 2)", installed, testClaimLapses},
