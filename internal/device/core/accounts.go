@@ -155,7 +155,7 @@ func (c *Core) ownerAccount(ctx context.Context, t *conversation, q deviceapi.Ac
 		return none, err
 	}
 	plan := reset.BuildAccount(c.name(), q.Action, q.Account, s.settings)
-	by := authority{}
+	by := authority{conversation: t}
 	if q.Action == reset.SetPassword {
 		if err := c.judge(s, plan, q.NewPassword); err != nil {
 			return none, err

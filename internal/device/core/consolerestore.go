@@ -66,7 +66,7 @@ func (c *Core) consoleRestore(ctx context.Context, q corewire.RestoreRequest) (c
 	case plan.Hash != q.Hash:
 		return none, catalog.New("plan_changed")
 	}
-	t, err := c.acceptRestore(ctx, plan.Plan, steps)
+	t, err := c.acceptRestore(ctx, nil, plan.Plan, steps)
 	if err != nil {
 		return none, err
 	}

@@ -128,6 +128,7 @@ type Core struct {
 	visits        map[string]*visit
 	leaves        []leaf
 	conversations map[string]*conversation // with owners
+	passwordsSet  uint64                   // how often a change ended conversations, since the start
 	current       *transaction
 	trial         *trial        // a restore that waits to be confirmed
 	lingerEnds    time.Duration // when a finished claim closes by itself

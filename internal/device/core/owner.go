@@ -45,6 +45,7 @@ type conversation struct {
 	out    []byte  // what OwnerGet fetches
 
 	transaction string // that it has begun
+	changes     string // the transaction that it asked for; Run's goroutine only
 }
 
 const (
@@ -237,13 +238,36 @@ func (c *Core) ownerProve(ctx context.Context, t *conversation, call deviceapi.C
 	if t.caller != nil {
 		return nil, catalog.New("already_proved")
 	}
+	before, err := in(ctx, c, func() (uint64, error) { return c.passwordsSet, nil })
+	if err != nil {
+		return nil, err
+	}
 	who, err := c.proved(ctx, t, q)
 	if err != nil {
 		c.cfg.Log.Info("somebody did not prove to be an owner", "source", t.source.String())
 		return nil, err
 	}
+	err = c.do(ctx, func() error {
+		if c.passwordsSet != before { // what was proved may be of before: prove it anew
+			return catalog.New("no_such_session")
+		}
+		t.caller = &who
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
 	c.cfg.Log.Info("an owner speaks", "account", who.account, "by", who.by, "source", t.source.String())
-	return deviceapi.OwnerProveReply{Account: who.account, By: who.by}, c.do(ctx, func() error { t.caller = &who; return nil })
+	return deviceapi.OwnerProveReply{Account: who.account, By: who.by}, nil
+}
+
+// goesOn refuses what a conversation asks for that was ended meanwhile, while the
+// call was under way. Run's goroutine only.
+func (c *Core) goesOn(t *conversation) error {
+	if t != nil && c.conversations[t.id] != t {
+		return catalog.New("no_such_session")
+	}
+	return nil
 }
 
 func (c *Core) proved(ctx context.Context, t *conversation, q deviceapi.OwnerProveCall) (caller, error) {

@@ -313,6 +313,8 @@ type authority struct {
 	// The key that is enrolled with the commit, and what its computer calls itself.
 	ownerKey   ed25519.PublicKey
 	ownerLabel string
+	// The owner's conversation that asks, which outlives its own change; may be nil.
+	conversation *conversation
 }
 
 // accept prepares a plan's steps, asks once more whether it may, writes the
@@ -334,6 +336,9 @@ func (c *Core) accept(ctx context.Context, plan reset.Plan, password access.Secr
 		}
 	}
 	return in(ctx, c, func() (*transaction, error) {
+		if err := c.goesOn(by.conversation); err != nil {
+			return nil, err
+		}
 		if err := may(); err != nil {
 			return nil, err
 		}
@@ -345,6 +350,9 @@ func (c *Core) accept(ctx context.Context, plan reset.Plan, password access.Secr
 			record.Claim = c.claimID
 		}
 		t, err := c.record(record, snapshot, func(id string) error {
+			if by.conversation != nil {
+				by.conversation.changes = id
+			}
 			if plan.Mode != reset.Hard {
 				return nil
 			}

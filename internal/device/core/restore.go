@@ -185,7 +185,7 @@ func (c *Core) ownerRestore(ctx context.Context, t *conversation, q deviceapi.Re
 	if reply.Hash != q.Hash {
 		return nil, catalog.New("plan_changed")
 	}
-	done, err := c.acceptRestore(ctx, reply.Plan, steps)
+	done, err := c.acceptRestore(ctx, t, reply.Plan, steps)
 	if err != nil {
 		return nil, err
 	}
@@ -194,8 +194,8 @@ func (c *Core) ownerRestore(ctx context.Context, t *conversation, q deviceapi.Re
 }
 
 // acceptRestore writes the record of a restore, its undo images and its trial
-// with it, and begins.
-func (c *Core) acceptRestore(ctx context.Context, plan reset.Plan, steps []reset.Step) (*transaction, error) {
+// with it, and begins. t is the conversation that asks; nil is root at the console.
+func (c *Core) acceptRestore(ctx context.Context, t *conversation, plan reset.Plan, steps []reset.Step) (*transaction, error) {
 	if len(steps) == 0 {
 		return nil, catalog.New("preflight_failed", "there is nothing to put back: everything is so already")
 	}
@@ -209,6 +209,9 @@ func (c *Core) acceptRestore(ctx context.Context, plan reset.Plan, steps []reset
 	}
 	before := c.snapshotBefore(ctx)
 	return in(ctx, c, func() (*transaction, error) {
+		if err := c.goesOn(t); err != nil {
+			return nil, err
+		}
 		return c.record(journal.Record{
 			Mode: plan.Mode, Plan: raw, PlanHash: plan.Hash(), Steps: steps,
 			Trial: &journal.Trial{For: c.trialTime(), Start: start},
@@ -267,6 +270,9 @@ func (c *Core) passTrial() {
 func (c *Core) ownerRestoreConfirm(ctx context.Context, t *conversation, q deviceapi.RestoreConfirmCall) (any, error) {
 	return in(ctx, c, func() (deviceapi.RestoreConfirmReply, error) {
 		reply := deviceapi.RestoreConfirmReply{}
+		if err := c.goesOn(t); err != nil {
+			return reply, err
+		}
 		switch {
 		case c.trial == nil:
 			return reply, catalog.New("no_trial")

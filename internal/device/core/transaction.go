@@ -126,6 +126,9 @@ func (c *Core) ended(t *transaction, record *journal.Record, result journal.Resu
 		c.cfg.Log.Info("a reset has ended", "transaction", record.ID, "result", string(result.State), "failure", result.Failure, "left_alone", strings.Join(result.LeftAlone, " "))
 	}
 	_ = c.do(c.ctx, func() error {
+		if record.State == journal.Committed && endsSessions(record.Mode, record.Scope) {
+			c.endConversations(record)
+		}
 		if record.State.Final() {
 			c.afterHard(record)
 			c.afterRestore(record)
@@ -145,6 +148,20 @@ func (c *Core) ended(t *transaction, record *journal.Record, result journal.Resu
 		c.publish()
 		return nil
 	})
+}
+
+// endConversations ends what was begun here as that administrator before a change
+// of the account, whoever had the old password or an old key (X15). The one that
+// asked for the change goes on, and so does the key that it enrolled.
+func (c *Core) endConversations(record *journal.Record) {
+	c.passwordsSet++
+	for id, t := range c.conversations {
+		mine := t.changes == record.ID || len(record.OwnerKey) > 0 && t.caller != nil && t.caller.key.Equal(record.OwnerKey)
+		if t.caller != nil && t.caller.account == record.Administrator && !mine {
+			delete(c.conversations, id)
+			c.cfg.Log.Info("an owner's conversation of before is ended", "account", t.caller.account, "source", t.source.String(), "transaction", record.ID)
+		}
+	}
 }
 
 // movedNetwork tells whether a transaction changed what the claim's own network

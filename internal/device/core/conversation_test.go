@@ -1,0 +1,61 @@
+package core_test
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/paperclip-nas/paperclip/internal/domain/access"
+	"github.com/paperclip-nas/paperclip/internal/domain/reset"
+	"github.com/paperclip-nas/paperclip/internal/protocol/deviceapi"
+)
+
+func (o *owner) speaks() error {
+	return o.call(deviceapi.OwnerAccounts, deviceapi.Empty{}, &deviceapi.AccountsReply{})
+}
+
+// X15: whoever spoke to the NAS with the old password, or an old key, is not
+// heard any more once the password is another one: with what they had begun they
+// could set the next. Whoever changed it goes on; nobody else's conversation ends.
+func TestConversationsOfBeforeEndWithThePassword(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := start(t, nil)
+		first := newKey(t)
+		d.resetAs(first, ofAnna(), newPassword)
+		byPassword, byKey := d.anna(newPassword), d.converse()
+		if _, err := byKey.byKey(first); err != nil {
+			t.Fatal(err)
+		}
+		must(t, byPassword.speaks())
+		must(t, byKey.speaks())
+
+		d.resetAs(newKey(t), deviceapi.PlanCall{Mode: reset.Soft, Scope: reset.Network, Administrator: "anna"}, "")
+		if err := byPassword.speaks(); err != nil {
+			t.Errorf("a reset of the network alone ended a conversation: %v", err)
+		}
+		second := newKey(t)
+		d.resetAs(second, ofAnna(), "eleven quiet bridges")
+		for name, o := range map[string]*owner{"by the old password": byPassword, "by the old key": byKey} {
+			if err := o.speaks(); problem(err) != "no_such_session" {
+				t.Errorf("%s somebody still speaks: %v", name, err)
+			}
+			if err := o.call(deviceapi.OwnerAccount, deviceapi.AccountCall{Account: "anna", Action: reset.SetPassword, NewPassword: access.NewSecret("a thief's own bridge")}, &deviceapi.AccountReply{}); err == nil {
+				t.Errorf("%s the next password is set", name)
+			}
+		}
+		time.Sleep(time.Minute)
+		if !d.accepts("anna", "eleven quiet bridges") {
+			t.Error("the claimant's password is not in force any more")
+		}
+
+		mine, other := d.anna("eleven quiet bridges"), d.anna("eleven quiet bridges")
+		var changed deviceapi.AccountReply
+		must(t, mine.call(deviceapi.OwnerAccount, deviceapi.AccountCall{Account: "anna", Action: reset.SetPassword, NewPassword: access.NewSecret("nine slow harbours")}, &changed))
+		if p := mine.until(changed.Transaction, "done"); p.State != "committed" {
+			t.Errorf("who changes their own password does not hear the end: %+v", p)
+		}
+		if err := other.speaks(); problem(err) != "no_such_session" {
+			t.Errorf("another conversation of that account goes on: %v", err)
+		}
+	})
+}
