@@ -35,6 +35,37 @@ func (n *NAS) People(other rescue.Person) *Household {
 	return &Household{Person: other, nas: n, ear: n.panel.Listen()}
 }
 
+// Beside returns what stands in for a person at a terminal where a virtual NAS has
+// nothing to see, hear or click: what they say is done in the browser is done,
+// its beep is heard for them, and its label read to them. The rest they answer.
+func (h *Household) Beside() rescue.Person { return beside{h.Person, h} }
+
+type beside struct {
+	rescue.Person
+	h *Household
+}
+
+func (b beside) Choose(ctx context.Context, q rescue.Question) (rescue.Answer, error) {
+	id := b.h.nas.model.identity
+	switch q.ID {
+	case guided.AskBeep:
+		return b.h.Choose(ctx, q)
+	case guided.AskPage:
+		q.Lines = append(q.Lines, "This NAS is virtual, and has no such page: say yes, and it is as if you had done it.")
+		if a, err := b.Person.Choose(ctx, q); err != nil || !a.Yes {
+			return a, err
+		}
+		return b.h.Choose(ctx, q)
+	case guided.AskLabel, guided.AskCloudKey:
+		text := "The label of this virtual NAS reads: serial " + id.Serial + ", MAC " + id.MACs[0]
+		if b.h.nas.model.cloudKey != "" {
+			text += ", Cloud Key " + b.h.nas.model.cloudKey
+		}
+		q.Lines = append(q.Lines, text+".")
+	}
+	return b.Person.Choose(ctx, q)
+}
+
 // Choose answers what a guided rescue asks.
 func (h *Household) Choose(ctx context.Context, q rescue.Question) (rescue.Answer, error) {
 	sc := h.nas.box.Scenario()

@@ -89,6 +89,7 @@ func (a *app) guidance(l *lan, o rescueOptions, p rescue.Person, id string, virt
 	cfg.Wait = min(cfg.Wait, labWait)
 	if virtual != nil {
 		cfg.Witness = beside{virtual.Witness(), virtual.Name()}
+		cfg.Person = virtual.People(p).Beside()
 		if o.yes {
 			cfg.Person = virtual.People(p)
 		}

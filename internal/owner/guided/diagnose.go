@@ -155,7 +155,9 @@ func doDiagnose(ctx context.Context, r *run) (bool, error) {
 	r.res.Cause = string(c.ID)
 	r.tell(diagnose, c.Text+" ["+string(c.ID)+"]")
 	r.tell(diagnose, c.WhatToDo)
-	r.fact(diagnose, c.Facts...)
+	if r.evidence.Answer != triage.NotTried {
+		r.fact(diagnose, c.Facts...)
+	}
 	return true, nil
 }
 
@@ -166,7 +168,7 @@ func (r *run) tryOnce(ctx context.Context) error {
 		return nil
 	}
 	try, err := r.yes(ctx, rescue.Question{
-		ID: AskTry, Text: "Is there a name and password that should work? It is tried once, and what the NAS answers says why it does not.",
+		ID: AskTry, Text: "Is there a name and password that should work? They are tried once: the answer of the NAS says what is wrong.",
 		Options: []rescue.Option{{ID: "yes", Text: "yes, try it once"}, {ID: "no", Text: "no, the password is lost"}}, Default: "no",
 	})
 	if err != nil || !try {
@@ -258,11 +260,12 @@ func offHand(id ways.ID) bool {
 	return id == ways.OtherAdministrator || id == ways.ForgotMail || id == ways.Approval || id == ways.EmergencyCode
 }
 
+// detail is a way in lines, one for each thing to weigh.
 func detail(w ways.Way) string {
 	parts := []string{}
 	add := func(word string, list []string) {
 		if len(list) > 0 {
-			parts = append(parts, word+": "+strings.Join(list, ", "))
+			parts = append(parts, word+": "+strings.Join(list, "; "))
 		}
 	}
 	add("changes", w.Changes)
@@ -270,13 +273,21 @@ func detail(w ways.Way) string {
 	add("loses", w.Lost)
 	add("needs", w.Needs)
 	parts = append(parts, "takes: "+w.Takes)
-	if w.Sure != "" {
-		parts = append(parts, "how sure: "+w.Sure)
+	if sure := sureness(catalog.Confidence(w.Sure)); sure != "" {
+		parts = append(parts, "how sure: "+sure)
 	}
 	if w.Warning != "" {
 		parts = append(parts, w.Warning)
 	}
-	return strings.Join(parts, "; ")
+	return strings.Join(parts, "\n")
+}
+
+// sureness is a confidence in words.
+func sureness(c catalog.Confidence) string {
+	return map[catalog.Confidence]string{
+		catalog.A: "the maker or several sources say so", catalog.B: "one good source says so", catalog.Inference: "part of it is concluded, and written nowhere",
+		catalog.C: "part of it rests on a weak source", catalog.Sought: "part of it is documented nowhere",
+	}[c]
 }
 
 // doPlan shows, before anything is done, what changes, what stays, what is
@@ -287,13 +298,19 @@ func doPlan(ctx context.Context, r *run) (bool, error) {
 	}
 	p := r.plan()
 	r.res.Plan = &p
-	lines := rescue.PlanLines(p)
+	shown := p
+	shown.NotCovered = nil // below, in sentences
+	lines := append(rescue.PlanLines(shown), "")
+	lines = append(lines, p.NotCovered...)
+	if len(r.way.Facts) > 0 {
+		lines = append(lines, "", "What that rests on (A the maker or several sources, B one good source, C a weak one, I concluded, ? documented nowhere):")
+	}
 	for _, id := range r.way.Facts {
 		if f, ok := catalog.FactNamed(id); ok {
-			lines = append(lines, "  ["+string(id)+"] "+f.Text+" ("+f.Source+", confidence "+string(f.Confidence)+")")
+			lines = append(lines, "  "+f.Text+" ["+string(id)+", "+string(f.Confidence)+"]")
 		}
 	}
-	lines = append(lines, "  Nothing of this was tested on this maker's hardware; it rests on documents.")
+	lines = append(lines, "", "Nothing of this was tested on this maker's hardware; it rests on documents.", "")
 	ok, err := r.yes(ctx, rescue.Question{ID: rescue.AskAccept, Text: "Do you accept that?", Lines: lines})
 	if err == nil && !ok {
 		err = catalog.New("declined")

@@ -80,7 +80,7 @@ func table() []step {
 	}
 	again := slices.Concat(resets, []ways.ID{ways.Reinstall, ways.DefaultSignIn})
 	return []step{
-		{name: find, text: "Looking for the NAS", do: doFind, next: meet, resume: find},
+		{name: find, text: "Looking how it is", do: doFind, next: meet, resume: find},
 		{name: meet, text: "Looking at its certificate", do: doMeet, next: diagnose, resume: find},
 		{name: diagnose, text: "Finding out what is wrong", do: doDiagnose, next: chooseWay, resume: find},
 		{name: chooseWay, text: "Choosing the way that changes least", do: doChooseWay, next: showPlan, resume: find},

@@ -60,8 +60,7 @@ func doSaveFirst(ctx context.Context, r *run) (bool, error) {
 		return true, nil
 	}
 	open, err := r.yes(ctx, rescue.Question{
-		ID: AskDoor, Text: "Is a computer or phone still signed in to its pages, or can somebody else sign in?",
-		Lines:   []string{"Then its settings can be saved before the reset takes them. It takes two minutes."},
+		ID: AskDoor, Text: "Is a computer or phone still signed in to its pages, or can somebody else sign in? Then its settings can be saved first, in two minutes.",
 		Options: []rescue.Option{{ID: "no", Text: "no, nobody"}, {ID: "yes", Text: "yes: save them first"}}, Default: "no",
 	})
 	if err != nil || !open {

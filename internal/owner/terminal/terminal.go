@@ -236,6 +236,10 @@ func (t *Terminal) Choose(ctx context.Context, q rescue.Question) (rescue.Answer
 		return rescue.Answer{Password: p}, err
 	case q.Typed:
 		return t.typed(ctx, q)
+	case q.Page != nil:
+		t.say("%s Type yes, or Enter for no: ", q.Text)
+		text, err := t.line(ctx)
+		return rescue.Answer{Yes: strings.EqualFold(text, "yes") || strings.EqualFold(text, "y")}, err
 	case len(q.Options) == 0:
 		t.say("%s Type yes to go on; anything else stops, and nothing is changed: ", q.Text)
 		text, err := t.line(ctx)
@@ -261,8 +265,10 @@ func (t *Terminal) oneOf(ctx context.Context, q rescue.Question) (rescue.Answer,
 	def := ""
 	for i, o := range q.Options {
 		t.say("  %d  %s\n", i+1, printable.Clean(o.Text))
-		if o.Detail != "" {
-			t.say("     %s\n", printable.Clean(o.Detail))
+		for l := range strings.SplitSeq(o.Detail, "\n") {
+			if l != "" {
+				t.say("       %s\n", printable.Clean(l))
+			}
 		}
 		if o.ID == q.Default {
 			def = strconv.Itoa(i + 1)
