@@ -80,7 +80,7 @@ func synologyFacts() []Fact {
 		s("backup.start", all, "What DSM's API wants for making a settings backup is not in any source: the page is opened instead.", "", src+"§4.2", Sought),
 		s("findme", all, "DSM can beep to show which box it is (SYNO.DSM.FindMe).", "beep", src+"§4.2", B),
 		s("window", all, "Between a reset and the first sign-in anyone on the network can take the NAS over, for the password is blank. Unplug what you do not trust, and be quick.", "", src+"§3.4", A),
-		s("build.624", all, "DSM 6.2.4 is build 25556; on the network 6.2.3 and 6.2.4 both say 6.2.", "25556", "release numbering; "+src+"§2 (6.2-25556)", C),
+		s("build.624", all, "On the network 6.2.3 and 6.2.4 both say 6.2. That 6.2.4 begins with build 25556 has no source among those read: one NAS is known that says 6.2 and 25556, and no more. Where the page for the new password does not come, the older way is the one.", "25556", src+"§2 (one NAS: 6.2-25556)", Sought),
 		s("api.reset_page", newer, "How the page that sets the password after Mode 1 talks to the NAS is not documented: a person fills it in.", "", src+"§3.4, §8", Sought),
 		s("update.disabled", all, "Updates have disabled accounts that had no password, and made a password fail. Another administrator, or Mode 1, helps.", "", notes+"R12 (T B)", B),
 		s("takes.button", all, "By the button: 2 to 15 minutes, as the sources say; Mode 2 takes 2 minutes more to blink and 10 for the wizard.", "2-15 min", notes+"C5; "+src+"§3.3", B),

@@ -21,6 +21,8 @@ func Inventions() []Invention {
 		{"dsm_blank_over_api", "DSM 6.2.4 and newer answer a sign-in over the API as admin with a blank password, while the reset page waits, with 410 (vendors/synology.md §3.4: not verified)."},
 		{"dsm_restart", "A DSM restarts after mode 1, and how long its start takes (source G says that it does, Synology's own page is silent)."},
 		{"dsm_block_list", "The names of the fields in an entry of the block list (vendors/synology.md §4.2 gives ip_info[] alone)."},
+		{"dsm_smart_block", "The parameter by which an account is pardoned, and the fields of the list of locked ones (vendors/synology.md §4.2 names the methods alone)."},
+		{"dsm_settings_backup", "The answers of the settings backup's API; its start refuses every parameter (vendors/synology.md §4.2, §8: not sourced)."},
 		{"dsm_installer", "How long the installer takes, and that it answers an install with JSON (vendors/synology.md §3.3)."},
 		{"qts_restart", "A QTS keeps running after 3 s and restarts after 10 s (vendors/qnap.md §4.1 is silent)."},
 		{"qts_share_list", "The elements of the list of shared folders (vendors/qnap.md §3.4 names the call alone)."},

@@ -83,7 +83,7 @@ func (r *run) open(ctx context.Context, account string, p, code access.Secret) e
 	c := triage.Evidence{Vendor: r.evidence.Vendor, Status: nas.Ready, Door: triage.Open, Answer: answer, Press: triage.NotPressed, Said: r.evidence.Said}.Cause()
 	text := raw + ". " + c.Text
 	if !r.synology() && answer == triage.NoReason {
-		text = raw + ". QTS gives no reason: the name or password is wrong, or the account is disabled, expired, locked or may not sign in."
+		text = raw + ". QTS gives no reason" // what it may be stands in raw
 	}
 	refused := catalog.New("vendor_refused", strings.TrimRight(text, "."))
 	refused.WhatToDo = c.WhatToDo

@@ -51,11 +51,12 @@ type world struct {
 	others []discover.Device // who else answers to its label
 	print  string            // the certificate of now
 
-	passwords map[string]string // what opens it
-	answer    map[string]triage.Answer
-	settings  nas.Settings
-	known     ways.Known
-	deaf      bool // the beeper is somewhere else
+	passwords   map[string]string // what opens it
+	answer      map[string]triage.Answer
+	settings    nas.Settings
+	known       ways.Known
+	refusesPage bool // the page after a reset does not take the blank password
+	deaf        bool // the beeper is somewhere else
 
 	shares     []string // the definitions of now
 	everywhere int      // how often everything was signed out
@@ -218,6 +219,8 @@ func (w *world) Choose(_ context.Context, q rescue.Question) (rescue.Answer, err
 		return rescue.Answer{Password: access.NewSecret(w.newOne)}, nil
 	case q.ID == guided.AskBeep:
 		return rescue.Answer{Yes: !w.deaf}, nil
+	case q.ID == guided.AskPage && w.refusesPage && q.Page.Task == string(guided.TaskResetPage):
+		return rescue.Answer{}, nil
 	case q.ID == guided.AskPage && a != "no":
 		w.page(*q.Page)
 		return rescue.Answer{Yes: true}, nil
@@ -239,11 +242,19 @@ func (w *world) page(p rescue.Page) {
 		w.passwords[p.Account] = p.Password.Reveal()
 	case guided.TaskNetwork:
 		w.found.Addresses, w.found.DHCP = []netip.Addr{netip.MustParseAddr("192.0.2.1")}, new(bool)
+	case guided.TaskNewAdmin:
+		w.settings.Accounts = append(w.settings.Accounts, nas.Account{Name: p.Account, Administrator: true, Enabled: true})
+		w.got = append(w.got, w.print+" "+p.Password.Reveal())
+		w.passwords[p.Account] = p.Password.Reveal()
+	case guided.TaskShares:
+		w.shares = []string{"photos", "papers"}
 	case guided.TaskInstaller:
 		w.found.Status, w.found.StatusText, w.passwords["anna"] = "ready", "Ready", "the installer's password"
 	case guided.TaskFirewall:
 		w.settings.Firewall.Enabled = true
 	case guided.TaskDisableAdmin:
-		w.settings.Accounts[1].Enabled = false
+		for i := range w.settings.Accounts {
+			w.settings.Accounts[i].Enabled = w.settings.Accounts[i].Enabled && !w.settings.Accounts[i].BuiltIn
+		}
 	}
 }

@@ -44,6 +44,14 @@ func (e *Error) Raw() string {
 	return printable.Clean(s)
 }
 
+// Said is Raw, and what the number means where a source explains it.
+func (e *Error) Said() string {
+	if c, ok := e.Meaning(); ok {
+		return e.Raw() + " (" + strings.TrimRight(c.Text, ".") + ")"
+	}
+	return e.Raw()
+}
+
 // ParseAnswer reads an answer to a call of that API. A refusal is an *Error.
 // out takes the data; nil leaves it.
 func ParseAnswer(b []byte, api string, out any) error {

@@ -111,6 +111,14 @@ func (a LoginAnswer) Raw() string {
 	return printable.Clean("errorValue " + strconv.Itoa(int(a.ErrorValue)))
 }
 
+// Said is Raw, and what the value means where a source explains it.
+func (a LoginAnswer) Said() string {
+	if c, ok := a.Meaning(); ok && a.ErrorValue != 0 {
+		return a.Raw() + " (" + strings.TrimRight(c.Text, ".") + ")"
+	}
+	return a.Raw()
+}
+
 // Code is one row of the table of error values.
 type Code struct {
 	Number     int

@@ -30,6 +30,9 @@ func (w *web) apis() map[string]api {
 		"SYNO.Core.Security.AutoBlock.Rules": one(administrator, map[string]method{
 			"list": w.blockList, "create": w.blockCreate, "delete": w.blockDelete,
 		}),
+		"SYNO.Core.SmartBlock":        one(administrator, map[string]method{"get": w.smartBlock}),
+		"SYNO.Core.SmartBlock.User":   one(administrator, map[string]method{"locked": w.lockedAccounts, "pardon": w.pardon}),
+		"SYNO.Backup.Config.Backup":   {min: 1, max: 2, level: administrator, methods: map[string]method{"list": w.backups, "start": w.backupStart, "status": w.backups}},
 		"SYNO.Core.Security.Firewall": one(administrator, map[string]method{"get": w.firewallGet, "set": w.firewallSet}),
 		"SYNO.Core.Security.DSM":      {min: 1, max: 5, level: administrator, methods: map[string]method{"get": w.securityGet}},
 		"SYNO.Core.Web.DSM":           {min: 1, max: 2, level: administrator, methods: map[string]method{"get": w.webGet, "set": w.webSet}},

@@ -111,7 +111,7 @@ func (d *Device) SignIn(ctx context.Context, account string, password, code acce
 	var s dsmapi.Session
 	if err := dsmapi.ParseAnswer(b, dsmapi.APIAuth, &s); err != nil {
 		if e, ok := errors.AsType[*dsmapi.Error](err); ok {
-			return e.Answer(), e.Raw(), nil
+			return e.Answer(), e.Said(), nil
 		}
 		return triage.NotTried, "", catalog.New("bad_message", "the answer to the sign-in").Because(err)
 	}

@@ -210,6 +210,7 @@ func TestOneAttempt(t *testing.T) {
 			ends[fmt.Sprint("code ", c.Number)] = end{func(f *fake) { f.code = c.Number }, c.Answer, false}
 		}
 	}
+	said := map[string]string{} // each documented number has words of its own
 	for name, e := range ends {
 		t.Run(name, func(t *testing.T) {
 			f := household()
@@ -225,6 +226,10 @@ func TestOneAttempt(t *testing.T) {
 			if err == nil && answer != triage.Accepted && raw == "" {
 				t.Error("the device's own words are lost")
 			}
+			if earlier := said[raw]; raw != "" && earlier != "" {
+				t.Errorf("%s and %s are told alike: %q", name, earlier, raw)
+			}
+			said[raw] = name
 			for _, text := range append(f.urls, raw, fmt.Sprint(err), fmt.Sprintf("%+v", err)) {
 				if strings.Contains(text, "hunter2") || strings.Contains(text, "4242") {
 					t.Errorf("a secret in %q", text)

@@ -95,7 +95,7 @@ func (d *Device) SignIn(ctx context.Context, account string, password, code acce
 		d.sid, d.account = string(a.SID), account
 	}
 	if answer != triage.Accepted {
-		raw = a.Raw()
+		raw = a.Said()
 	}
 	return answer, raw, nil
 }
