@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -152,6 +153,9 @@ func (a *app) summarise(o rescueOptions, res rescue.Result, err error) {
 	}
 	if d := res.Data; d != nil {
 		say("Compared %d files (%d bytes): %d changed.", d.Files, d.Bytes, d.Changed)
+	}
+	if len(res.Restored) > 0 {
+		say("Put back: %s.", strings.Join(res.Restored, ", "))
 	}
 	if o.passwordOut != "" {
 		say("The new password is in %s.", o.passwordOut)

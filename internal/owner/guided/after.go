@@ -185,16 +185,19 @@ func putFirewall(ctx context.Context, r *run) error {
 }
 
 func putAddress(ctx context.Context, r *run) error {
-	wasStatic := r.before.DHCP != nil && !*r.before.DHCP
-	if r.was() == "" || address(r.now) == r.was() || !wasStatic && r.before.DHCP != nil {
+	was, wasStatic := "", r.first.DHCP != nil && !*r.first.DHCP
+	if len(r.first.Addresses) > 0 {
+		was = r.first.Addresses[0].String()
+	}
+	if was == "" || address(r.now) == was || !wasStatic && r.first.DHCP != nil {
 		return nil
 	}
-	done, err := r.page(ctx, TaskNetwork, "It was at "+r.was()+" before, and the router may give it another address at any time. Put the address back:"+r.network())
+	done, err := r.page(ctx, TaskNetwork, "It was at "+was+" before, and the router may give it another address at any time. Put the address back:"+r.network())
 	if err != nil {
 		return err
 	}
 	if !done {
-		r.leftOver("its address was " + r.was() + " and is " + address(r.now) + " now")
+		r.leftOver("its address was " + was + " and is " + address(r.now) + " now")
 		return nil
 	}
 	begun := r.cfg.Clock.Monotonic()
@@ -203,14 +206,14 @@ func putAddress(ctx context.Context, r *run) error {
 		if err != nil {
 			return err
 		}
-		if ok && address(d) == r.was() {
+		if ok && address(d) == was {
 			r.now = d
 			r.res.AddressAfter = address(d)
 			r.restored(nas.E4.Setting())
 			return nil
 		}
 		if r.cfg.Clock.Monotonic()-begun > r.cfg.Settle {
-			r.leftOver("its address was " + r.was() + " and is not that yet")
+			r.leftOver("its address was " + was + " and is not that yet")
 			return nil
 		}
 		if err := r.pause(ctx); err != nil {

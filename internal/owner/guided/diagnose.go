@@ -37,6 +37,9 @@ func doFind(ctx context.Context, r *run) (bool, error) {
 	r.before, r.now = found[0], found[0]
 	r.res.Device = printable.Clean(r.before.Name)
 	r.res.AddressBefore = r.was()
+	if len(r.first.Addresses) == 0 {
+		r.first = r.before
+	}
 	r.evidence = triage.Evidence{Vendor: triage.Vendor(r.before.Vendor), Status: status(r.before), Door: triage.Open, Answer: triage.NotTried, Press: triage.NotPressed}
 	if len(r.before.Addresses) > 0 {
 		r.known.Settings = ways.FromSighting

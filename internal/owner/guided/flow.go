@@ -123,7 +123,8 @@ type run struct {
 	req Request
 	res rescue.Result
 
-	before, now discover.Device
+	first       discover.Device // as it was found: its address is put back
+	before, now discover.Device // before a press, and now
 	box         Device
 	signedIn    bool // box has a session
 	verdict     pins.Verdict

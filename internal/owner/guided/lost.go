@@ -214,10 +214,7 @@ func doOtherWay(ctx context.Context, r *run) (bool, error) {
 	}
 	r.refusal, r.password = nil, access.Secret{} // what was chosen for the first way was never set
 	r.way, r.presses, r.proved = w, 0, r.proved && !r.strange
-	r.before.Status, r.before.Addresses = r.now.Status, r.now.Addresses // what the next press is compared with
-	if r.before.DHCP = r.now.DHCP; r.before.Name == "" {
-		r.before.Name = r.now.Name
-	}
+	r.standing()
 	r.evidence.Press = triage.NotPressed
 	return true, nil
 }

@@ -101,7 +101,7 @@ func TestOnToModeTwo(t *testing.T) {
 		first(w, n-1)
 	}
 	res, err := w.rescue(t)
-	if err != nil || res.Way != rescue.WayID(ways.Reset2) || w.presses != 3 || !slices.Contains(res.Restored, "settings backup") {
+	if err != nil || res.Way != rescue.WayID(ways.Reset2) || w.presses != 3 || !slices.Contains(res.Restored, "settings backup") || !slices.Contains(res.Restored, "network addresses") {
 		t.Errorf("%+v %v, %d presses", res, err, w.presses)
 	}
 }

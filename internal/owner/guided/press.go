@@ -1,6 +1,7 @@
 package guided
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -63,7 +64,7 @@ func doWaitReady(ctx context.Context, r *run) (bool, error) {
 		case nas.Ready, nas.Unknown, nas.NotConfigured, nas.Other:
 			if r.way.ID == ways.Wait && r.cause() == triage.NotReady { // now it can say what else is wrong
 				r.evidence.Status, r.way, r.jump = nas.Ready, ways.Way{}, meet
-				r.before.Status, r.before.Addresses = r.now.Status, r.now.Addresses
+				r.standing()
 			}
 			return state == nas.Ready, nil
 		case nas.NotInstalled, nas.ConfigurationLost:
@@ -92,6 +93,18 @@ func doWaitReady(ctx context.Context, r *run) (bool, error) {
 			r.now = d
 		}
 	}
+}
+
+// standing takes what the NAS says now for how it was before: what a press changes
+// is compared with it. What it does not say now stays.
+func (r *run) standing() {
+	b, n := &r.before, r.now
+	b.Status, b.Addresses = n.Status, n.Addresses
+	b.HTTPPort, b.HTTPSPort = cmp.Or(n.HTTPPort, b.HTTPPort), cmp.Or(n.HTTPSPort, b.HTTPSPort)
+	if n.DHCP != nil {
+		b.DHCP = n.DHCP
+	}
+	b.Version, b.Build = cmp.Or(n.Version, b.Version), cmp.Or(n.Build, b.Build)
 }
 
 // state is how the NAS says it is: in the search, or else on its page.

@@ -34,6 +34,7 @@ type State struct {
 	Step    rescue.Name `json:"step"` // the one that is under way
 	Target  string      `json:"target"`
 
+	First  discover.Device `json:"first"`
 	Before discover.Device `json:"before"`
 	Now    discover.Device `json:"now"`
 
@@ -78,7 +79,7 @@ func (r *run) save(at rescue.Name) error {
 	res := r.res
 	res.Problem = nil
 	st := State{
-		Version: stateVersion, ID: r.cfg.ID, Step: at, Target: r.req.Target, Before: r.before, Now: r.now, Evidence: r.evidence, Known: r.known,
+		Version: stateVersion, ID: r.cfg.ID, Step: at, Target: r.req.Target, First: r.first, Before: r.before, Now: r.now, Evidence: r.evidence, Known: r.known,
 		Wanted: r.wanted, Shares: r.shares, Missing: r.missing, TooLong: r.tooLong, Create: r.create, WantedAt: r.wantedAt, Pressed: r.pressed, Way: r.way, Presses: r.presses, Administrator: r.administrator,
 		Second: r.second, Met: r.met, Result: res,
 	}
@@ -133,7 +134,7 @@ func load(fsys opfs.FS, dir, id string) (State, error) {
 // take puts the run where a state stands.
 func (r *run) take(st State) {
 	r.req.Target = st.Target
-	r.before, r.now = st.Before, st.Now
+	r.first, r.before, r.now = st.First, st.Before, st.Now
 	r.evidence, r.known = st.Evidence, st.Known
 	r.wanted, r.shares, r.missing, r.tooLong = st.Wanted, st.Shares, st.Missing, st.TooLong
 	r.presses, r.pressed, r.second, r.met, r.create, r.wantedAt = st.Presses, st.Pressed, st.Second, st.Met, st.Create, st.WantedAt
