@@ -4,6 +4,7 @@
 GO      ?= go
 T       ?= 10s
 N       ?= 10000000
+BEEPS   ?= 1500
 CUTS     = $(if $(filter file,$(origin N)),5,$(N))
 SHELL   := /bin/bash -o pipefail
 RELEASE := -buildvcs=auto -trimpath -ldflags='-s -w'
@@ -48,8 +49,8 @@ crash:           ## a power cut at every point of every reset, on disks that for
 bench-reset:     ## journal and files, accepted to committed, beside the same writes and fsyncs alone
 	$(GO) test ./test/crash -run '^$$' -bench '^BenchmarkReset$$' -benchtime 40x -count=1
 
-bench-button:    ## how late a beep is with every core busy, by how core is scheduled (root, a minute)
-	PAPERCLIP_BENCH=1 $(GO) test ./internal/device/panel -run '^TestBeepLateness$$' -count=1 -v
+bench-button:    ## how late a beep is with every core busy: as any program, as core, and the floor (root, a minute)
+	PAPERCLIP_BENCH=1 PAPERCLIP_PULSES=$(BEEPS) $(GO) test ./internal/device/panel -run '^TestBeepLateness$$' -count=1 -v
 
 bench-idle:      ## both processes with nothing to do: memory, wake-ups and size, beside a bare Go listener (root)
 	PAPERCLIP_BENCH=1 $(GO) test ./test/idle -run '^TestIdle$$' -count=1 -v

@@ -3,15 +3,18 @@
 package panel_test
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -19,12 +22,18 @@ import (
 	"github.com/paperclip-nas/paperclip/internal/device/panel/realtime"
 )
 
-// pulses is how many beeps are timed for each way of scheduling, and how long
-// each of them lasts.
-const (
-	pulses = 1500
-	pulse  = 10 * time.Millisecond
-)
+// pulse is how long each of the beeps is that are timed.
+const pulse = 10 * time.Millisecond
+
+// pulses is how many they are for each way of scheduling: make bench-button BEEPS=…
+func pulses(t *testing.T) int {
+	t.Helper()
+	n, err := strconv.Atoi(cmp.Or(os.Getenv("PAPERCLIP_PULSES"), "1500"))
+	if err != nil || n < 2 {
+		t.Fatalf("PAPERCLIP_PULSES is no number of beeps: %v", err)
+	}
+	return n
+}
 
 // ways are how a pattern's time can be kept: as any program does; as core falls
 // back to; as core does, with what paperclipd-core.service allows it (a real-time
@@ -111,7 +120,8 @@ func TestBeepChild(t *testing.T) {
 	if how == "" {
 		t.Skip("is started by TestBeepLateness")
 	}
-	s := &stamps{at: make([]time.Time, 0, pulses+1)}
+	n := pulses(t)
+	s := &stamps{at: make([]time.Time, 0, n+1)}
 	p := panel.Panel{Beeper: s}
 	if how != "clock" {
 		thread := realtime.Start()
@@ -123,9 +133,9 @@ func TestBeepChild(t *testing.T) {
 	}
 	var err error
 	if how == "floor" {
-		err = p.Timing.Keep(t.Context(), func(func(time.Duration) error) error { return bare(s) })
+		err = p.Timing.Keep(t.Context(), func(func(time.Duration) error) error { return bare(s, n) })
 	} else {
-		err = p.Play(t.Context(), slices.Repeat([]panel.Pulse{{On: true, For: pulse, Hz: 1000}, {For: pulse}}, pulses/2))
+		err = p.Play(t.Context(), slices.Repeat([]panel.Pulse{{On: true, For: pulse, Hz: 1000}, {For: pulse}}, n/2))
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -140,20 +150,19 @@ func TestBeepChild(t *testing.T) {
 }
 
 // bare sleeps a pulse at a time and does nothing else.
-func bare(s *stamps) error {
-	for range pulses {
+func bare(s *stamps, n int) error {
+	for range n {
 		_ = s.Tone(0)
 		var now unix.Timespec
 		if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &now); err != nil {
 			return err
 		}
 		end := unix.NsecToTimespec(now.Nano() + int64(pulse))
-		var err error
-		for again := true; again; again = err == unix.EINTR { // Go's own signals
-			err = unix.ClockNanosleep(unix.CLOCK_MONOTONIC, unix.TIMER_ABSTIME, &end, nil)
-		}
-		if err != nil {
-			return fmt.Errorf("clock_nanosleep: %w", err)
+		for again := true; again; { // Go's own signals end it early; its scheduler is not told of it
+			_, _, e := unix.RawSyscall6(unix.SYS_CLOCK_NANOSLEEP, unix.CLOCK_MONOTONIC, unix.TIMER_ABSTIME, uintptr(unsafe.Pointer(&end)), 0, 0, 0)
+			if again = e == unix.EINTR; e != 0 && !again {
+				return fmt.Errorf("clock_nanosleep: %w", e)
+			}
 		}
 	}
 	return s.Tone(0)
