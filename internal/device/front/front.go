@@ -84,7 +84,7 @@ const (
 	retryLeast  = 200 * time.Millisecond
 	retryMost   = 5 * time.Second
 	lookAgain   = 10 * time.Second // at a port that was in use, the certificate's age, and interfaces where nobody tells
-	lookSeldom  = time.Minute      // at the certificate's age alone
+	lookSeldom  = 5 * time.Minute  // at the certificate's age alone
 )
 
 // New returns a Front that does nothing before Run.
