@@ -14,7 +14,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -158,11 +157,12 @@ func bare(s *stamps, n int) error {
 			return err
 		}
 		end := unix.NsecToTimespec(now.Nano() + int64(pulse))
-		for again := true; again; { // Go's own signals end it early; its scheduler is not told of it
-			_, _, e := unix.RawSyscall6(unix.SYS_CLOCK_NANOSLEEP, unix.CLOCK_MONOTONIC, unix.TIMER_ABSTIME, uintptr(unsafe.Pointer(&end)), 0, 0, 0)
-			if again = e == unix.EINTR; e != 0 && !again {
-				return fmt.Errorf("clock_nanosleep: %w", e)
-			}
+		var err error
+		for again := true; again; again = err == unix.EINTR { // Go's own signals
+			err = unix.ClockNanosleep(unix.CLOCK_MONOTONIC, unix.TIMER_ABSTIME, &end, nil)
+		}
+		if err != nil {
+			return fmt.Errorf("clock_nanosleep: %w", err)
 		}
 	}
 	return s.Tone(0)
