@@ -190,7 +190,7 @@ func (a *app) putBack(ctx context.Context, o restoreOptions, l *lan, who owned, 
 		}
 	}
 	var p deviceapi.RestorePlanReply
-	if err := who.Call(ctx, deviceapi.OwnerRestorePlan, deviceapi.RestorePlanCall{Bundle: o.bundle, Only: o.only}, &p); err != nil {
+	if err := patiently(ctx, who, deviceapi.OwnerRestorePlan, deviceapi.RestorePlanCall{Bundle: o.bundle, Only: o.only}, &p); err != nil {
 		return err
 	}
 	if p.Plan.Hash() != p.Hash {
@@ -208,7 +208,7 @@ func (a *app) putBack(ctx context.Context, o restoreOptions, l *lan, who owned, 
 		return err
 	}
 	var accepted deviceapi.CommitReply
-	if err := who.Call(ctx, deviceapi.OwnerRestore, deviceapi.RestoreCall{Bundle: o.bundle, Only: o.only, Hash: p.Hash}, &accepted); err != nil {
+	if err := patiently(ctx, who, deviceapi.OwnerRestore, deviceapi.RestoreCall{Bundle: o.bundle, Only: o.only, Hash: p.Hash}, &accepted); err != nil {
 		return err
 	}
 	out.Transaction = accepted.Transaction
@@ -225,6 +225,19 @@ func (a *app) putBack(ctx context.Context, o restoreOptions, l *lan, who owned, 
 		return err
 	}
 	return a.told(*progress.Problem)
+}
+
+// patientTries is how often a call is made that a slow NAS does not answer in time: over two minutes.
+const patientTries = 4
+
+// patiently makes a call until the NAS answers. It does it once: what was done by then it only says again.
+func patiently(ctx context.Context, who owned, method deviceapi.OwnerMethod, body, out any) error {
+	for n := 1; ; n++ {
+		err := who.Call(ctx, method, body, out)
+		if err == nil || n == patientTries || ctx.Err() != nil || !errors.Is(err, catalog.New("unreachable")) {
+			return err
+		}
+	}
 }
 
 // restoreCommand is how a restore is confirmed with these flags.
