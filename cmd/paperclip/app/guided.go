@@ -85,7 +85,7 @@ func (a *app) guidance(l *lan, o rescueOptions, p rescue.Person, id string, virt
 		return cfg, nil
 	}
 	cfg.Poll, cfg.Again = 100*time.Millisecond, o.lab.command()+" --resume"
-	cfg.Settle, cfg.Stable, cfg.Patience = 2*time.Minute/l.speed, 15*time.Second/l.speed, 20*time.Minute/l.speed
+	cfg.Settle, cfg.Stable, cfg.Patience = 2*time.Minute/l.speed, 45*time.Second/l.speed, 20*time.Minute/l.speed
 	cfg.Wait = min(cfg.Wait, labWait)
 	if virtual != nil {
 		cfg.Witness = beside{virtual.Witness(), virtual.Name()}

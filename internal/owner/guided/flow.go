@@ -157,7 +157,7 @@ func newRun(cfg Config, req Request) *run {
 	cfg.Wait = cmp.Or(cfg.Wait, discover.DefaultWait)
 	cfg.Poll = cmp.Or(cfg.Poll, 500*time.Millisecond)
 	cfg.Settle = cmp.Or(cfg.Settle, 2*time.Minute)
-	cfg.Stable = cmp.Or(cfg.Stable, 15*time.Second) // DSM waits 10 s for a second press before it restarts
+	cfg.Stable = cmp.Or(cfg.Stable, 45*time.Second) // DSM waits 10 s for a second press before it restarts
 	cfg.Patience = cmp.Or(cfg.Patience, 20*time.Minute)
 	return &run{cfg: cfg, req: req, administrator: req.Administrator, res: rescue.Result{Timeline: []rescue.Entry{}, Restored: []string{}, NotDone: []string{}}}
 }

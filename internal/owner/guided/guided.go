@@ -126,7 +126,7 @@ type Config struct {
 	Wait     time.Duration // how long to look for the NAS at first; 0 is 12 s
 	Poll     time.Duration // pause between looks while waiting; 0 is half a second
 	Settle   time.Duration // how long after a press to see something change; 0 is 2 minutes
-	Stable   time.Duration // how long it must stay as it is after a press before that counts; 0 is 15 s
+	Stable   time.Duration // how long it must stay as it is after a press before that counts; 0 is 45 s
 	Patience time.Duration // how long to wait for it to come back; 0 is 20 minutes
 }
 

@@ -203,6 +203,9 @@ func doWatch(ctx context.Context, r *run) (bool, error) {
 		case ok && (gone || differs(r.before, d)):
 			if changedAt == 0 {
 				changedAt = max(since, 1)
+				if !gone {
+					r.tell(watch, "The press has arrived. Waiting a moment whether it restarts as well.")
+				}
 			}
 			r.now = d
 			if told != d.Status {
