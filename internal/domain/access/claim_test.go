@@ -118,6 +118,58 @@ func TestNeighbourCannotExhaustAClaim(t *testing.T) {
 	}
 }
 
+// Five tries a session, counted before each check: the sixth is refused, and
+// what is left is told, while another session has its own.
+func TestASessionHasItsTries(t *testing.T) {
+	c := open(t)
+	mustEnter(t, c, 0, "one", "192.168.1.66")
+	for left := access.DefaultRules().SessionTries; left > 0; left-- {
+		if n := c.TriesLeft("one"); n != left {
+			t.Errorf("%d tries are left, not %d", n, left)
+		}
+		if r := c.Count(0, "one"); r != access.NoRefusal {
+			t.Fatalf("with %d tries left: %s", left, r)
+		}
+	}
+	if r := c.Count(0, "one"); r != access.SessionSpent || c.TriesLeft("one") != 0 {
+		t.Errorf("one try too many: %q", r)
+	}
+	mustEnter(t, c, 0, "other", "192.168.1.7")
+	if r := c.Count(0, "other"); r != access.NoRefusal {
+		t.Errorf("another session: %s", r)
+	}
+}
+
+// Once its window is over a claim is worth nothing, also before somebody has
+// noticed: not to prove presence, and not to whoever has proved it.
+func TestNothingHoldsAfterTheWindow(t *testing.T) {
+	late := access.DefaultRules().Window
+	c := open(t)
+	mustEnter(t, c, 0, "owner", "192.168.1.7")
+	if r := c.Count(late, "owner"); r != access.ClaimClosed {
+		t.Errorf("a try: %q", r)
+	}
+	if r := c.Count(late-1, "owner"); r != access.NoRefusal {
+		t.Fatal(r)
+	}
+	if r := c.Succeed(late, "owner"); r != access.ClaimClosed {
+		t.Errorf("a right code that comes too late: %q", r)
+	}
+	if r := c.Succeed(late-1, "owner"); r != access.NoRefusal {
+		t.Fatal(r)
+	}
+	closes, _ := c.Closes()
+	if r := c.Holds(closes-1, "owner"); r != access.NoRefusal {
+		t.Errorf("before the end: %q", r)
+	}
+	if r := c.Holds(closes, "owner"); r != access.ClaimClosed {
+		t.Errorf("after the end: %q", r)
+	}
+	if r := c.Enter(closes, "late", "192.168.1.8"); r != access.ClaimClosed {
+		t.Errorf("a session after the end: %q", r)
+	}
+}
+
 // New tries go to whoever failed least, also while the slot of the neighbour who
 // used up the old ones is still running.
 func TestGrantedTriesAreNotTheNeighbours(t *testing.T) {

@@ -3,6 +3,7 @@ package reset_test
 import (
 	"encoding/json"
 	"net/netip"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -154,6 +155,27 @@ func TestPlanNamesWhatNoAdapterCovers(t *testing.T) {
 	}
 	if !strings.Contains(strings.Join(p.NotCovered, "\n"), "netplan writes these files") {
 		t.Fatalf("the reason is missing: %q", p.NotCovered)
+	}
+}
+
+// The hash stands for everything that a plan says: what is accepted is what was
+// shown, to the last word.
+func TestHashCoversEveryField(t *testing.T) {
+	whole := reset.Plan{
+		Device: "cellar", Mode: reset.Soft, Scope: reset.All, Administrator: "anna", Wizard: &reset.Wizard{}, SecondFactor: true, Saved: "00",
+		Changes: []reset.Change{{ID: nas.E1}}, Keeps: []string{"k"}, Losses: []string{"l"}, Interrupts: []string{"i"},
+		NotCovered: []string{"n"}, Takes: "seconds", Needs: []string{"w"},
+	}
+	for i := range reflect.TypeFor[reset.Plan]().NumField() {
+		other, name := whole, reflect.TypeFor[reset.Plan]().Field(i).Name
+		field := reflect.ValueOf(&other).Elem().Field(i)
+		if field.IsZero() {
+			t.Fatalf("%s is not tried", name)
+		}
+		field.SetZero()
+		if other.Hash() == whole.Hash() {
+			t.Errorf("the hash says nothing of %s", name)
+		}
 	}
 }
 
