@@ -109,7 +109,7 @@ func (q *inquiry) kept(d *crashfs.Disk, x told, changes int) error {
 	switch {
 	case setUp.Restore != wanted:
 		return fmt.Errorf("what is to follow is %q, not %q", setUp.Restore, wanted)
-	case !x.asked.IsZero() && changes > 0 && len(owners.Owners) != 1:
+	case !x.asked.IsZero() && changes > q.settled && len(owners.Owners) != 1:
 		return fmt.Errorf("%d owner keys are enrolled, not the claimant's", len(owners.Owners))
 	case x.keyed && recovery.Recipient == "":
 		return errors.New("nobody knows any more to whom snapshots are sealed")
@@ -163,7 +163,7 @@ func (q *inquiry) judge(d *crashfs.Disk, x told) (changes int, err error) {
 	if i < 0 {
 		return 0, fmt.Errorf("neither all old nor all new:\n%s", difference(q.looks[from], now))
 	}
-	if err := errors.Join(q.doors.open(d), counters(d, x), proofs(d, x, from+i), request(d, x, from+i), q.kept(d, x, from+i)); err != nil {
+	if err := errors.Join(q.doors.open(d), counters(d, x), proofs(d, x, from+i-q.settled), request(d, x, from+i-q.settled), q.kept(d, x, from+i)); err != nil {
 		return 0, err
 	}
 	j := journal.New(d, stateDir)

@@ -1,6 +1,7 @@
 package crash
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"fmt"
@@ -56,7 +57,11 @@ func ifupdowns() kind {
 	}
 	start := func(d *crashfs.Disk) {
 		d.Wipe("/run")
-		put(d, "/run/network/ifstate", "bond0=bond0\neth0=eth0\neth1=eth1\nlo=lo\n")
+		up := "eth0=eth0\neth1=eth1\nlo=lo\n"
+		if bond, _ := d.ReadFile("/etc/network/interfaces.d/bond"); bytes.HasPrefix(bond, []byte("auto bond0\n")) {
+			up = "bond0=bond0\n" + up
+		}
+		put(d, "/run/network/ifstate", up)
 	}
 	return kind{name: "ifupdown", files: files, start: start, opens: annas(), adapters: func(d *crashfs.Disk) ([]setting.Adapter, core.Accounts, error) {
 		return accounted(withStack(d, ifupdown.New(ifupdown.Config{FS: d, Runner: ifPrograms{d}})))

@@ -105,7 +105,7 @@ func (r *recorder) take(p crashfs.Point) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	x := r.told
-	if !x.asked.IsZero() {
+	if !x.asked.IsZero() && x.now.IsZero() { // of a recovery it is known: when it was cut
 		x.now = time.Now()
 	}
 	r.moments = append(r.moments, moment{p, r.disk.Killed(), x, r.boot.id, time.Since(r.boot.at)})

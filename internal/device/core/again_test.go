@@ -89,3 +89,34 @@ func (s slow) Detect(ctx context.Context) (reset.Found, error) {
 	}
 	return s.Adapter.Detect(ctx)
 }
+
+// lasting is a part of a NAS that takes long to prepare.
+type lasting struct{ setting.Adapter }
+
+func (s lasting) Prepare(ctx context.Context, q setting.Request) ([]reset.Step, error) {
+	time.Sleep(20 * time.Minute) // fake time: longer than a claim is open
+	return s.Adapter.Prepare(ctx, q)
+}
+
+// A claim that lapses while the steps are prepared is not accepted any more: it
+// is asked once again right before the record (promise 2).
+func TestClaimThatLapsesWhileItIsPrepared(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := start(t, func(all []setting.Adapter) []setting.Adapter {
+			for i, a := range all {
+				if a.ID() == "memory.e1" {
+					all[i] = lasting{a}
+				}
+			}
+			return all
+		})
+		before := d.store.Running().Hashes["anna"]
+		if _, err := d.present().reset(ofAnna(), newPassword); err == nil {
+			t.Error("it is accepted after the claim was over")
+		}
+		synctest.Wait()
+		if d.store.Running().Hashes["anna"] != before || !d.accepts("anna", oldPassword) {
+			t.Error("the password is another one")
+		}
+	})
+}
