@@ -43,7 +43,7 @@ fuzz:            ## each parser for T, or so often (make fuzz T=1m, T=1000000x, 
 kill:            ## a child killed at every operation of a reset, restarted: all old or all new
 	$(GO) test ./internal/device/journal -run 'TestKilledAtEveryOperation|TestTheSuite' -count=1 -timeout 30m -v -crash.every=1 | grep -vE '^ *(===|---) .*/places'
 
-crash:           ## a power cut at every point of every reset, on disks that forget (by hand: 20 minutes)
+crash:           ## a power cut at every point of every reset, restore and account change, on disks that forget (by hand, for hours)
 	GOGC=400 $(GO) test ./test/crash -run 'TestEveryCrashPoint|TestKilledThenCut|TestEveryFsyncIsNeeded' -crash.full -count=1 -timeout 90m -v
 
 bench-reset:     ## journal and files, accepted to committed, beside the same writes and fsyncs alone
