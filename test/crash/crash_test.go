@@ -2,10 +2,12 @@
 // in the middle of and after every named operation on disk and every external
 // command, from the first start through press, code, plan and acceptance to the
 // receipt; and so of restores with every end of their trial, of administrators'
-// changes of accounts, and of resets that need a second proof or a wait. The disk (package crashfs) then holds any part of what was not
-// synced. The device is started again, and the oracle looks: all old or all new
-// (promise 1), no door open, counters and identity as they were told, receipts
-// whole and chained, and a further start changes nothing.
+// changes of accounts, and of resets that need a second proof or a wait. The
+// disk (package crashfs) then holds any part of what was not synced. The device
+// is started again, and the oracle looks: all old or all new (promise 1), no
+// door open, a way in for an administrator (X24), counters, proofs and identity
+// as they were told, receipts whole and chained, and a further start changes
+// nothing.
 //
 // It uses no real disk and no real power: test/vm does that, at random.
 package crash
