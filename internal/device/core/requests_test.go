@@ -505,3 +505,25 @@ func TestSecondFactorAfterTheWait(t *testing.T) {
 		}
 	})
 }
+
+// D11: a claimant's key is for its own request, and sees or ends no other's.
+func TestARequestIsItsKeysAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := start(t, nil)
+		d.reboot("wait 24h")
+		a, other := d.present(), newKey(t)
+		first, err := a.ask(ofAnna(), newKey(t), "")
+		must(t, err)
+		_, err = a.ask(ofAnna(), other, "")
+		must(t, err)
+		o := d.converse()
+		_, err = o.byKey(other)
+		must(t, err)
+		q := deviceapi.RequestCall{Request: first.Request}
+		for _, method := range []deviceapi.OwnerMethod{deviceapi.OwnerRequest, deviceapi.OwnerWithdraw} {
+			if err := o.call(method, q, &struct{}{}); problem(err) != "request_unknown" {
+				t.Errorf("%s of another's request: %v", method, err)
+			}
+		}
+	})
+}
