@@ -43,9 +43,8 @@ type teller func(func(*told))
 // with what people keep who use it.
 type box struct {
 	*device
-	run  *run
-	rec  *recorder
-	boot boot
+	run *run
+	rec *recorder
 
 	saved   []byte // what a snapshot held
 	codes   []access.Secret
