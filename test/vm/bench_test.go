@@ -54,14 +54,13 @@ func benchRecovery(t *testing.T, ctx context.Context, n *nas) {
 	check(t, shell.Shows(ctx, "# "))
 	lap("a shell")
 	const anew = "violet tractor 9 gulls"
-	for _, line := range []string{
-		"mount -o remount,rw / && echo 'anna:" + anew + "' | chpasswd && echo changed",
-		"printf '%s\\n%s\\n' '" + anew + "' '" + anew + "' | smbpasswd -s anna && echo as well",
+	for _, line := range []struct{ types, shows string }{ // one after the other: the prompt stands before what was typed ahead
+		{"mount -o remount,rw / && echo 'anna:" + anew + "' | chpasswd && echo changed", "\nchanged"},
+		{"printf '%s\\n%s\\n' '" + anew + "' '" + anew + "' | smbpasswd -s anna && echo as well", "\nas well"},
 	} {
-		check(t, shell.Type(line))
+		check(t, shell.Type(line.types))
+		check(t, shell.Shows(ctx, line.shows))
 	}
-	check(t, shell.Shows(ctx, "\nchanged"))
-	check(t, shell.Shows(ctx, "\nas well"))
 	check(t, shell.Type("mount -o remount,ro /; sync; echo b > /proc/sysrq-trigger"))
 	select {
 	case <-n.Ended():
