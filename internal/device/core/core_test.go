@@ -65,6 +65,8 @@ type device struct {
 	told    *fakeNotifier
 	cable   core.Cable
 	stop    func()
+
+	sessions core.Sessions
 }
 
 // fakeBoot is a start of the system, told by the test's time.
@@ -227,7 +229,7 @@ func (d *device) config(change func([]setting.Adapter) []setting.Adapter) core.C
 		Name: "cellar", Named: func() string { return d.store.Running().Settings.Name }, Model: "Linux NAS", Dir: filepath.Join(d.dir, "state"), FS: opfs.OS(nil), Clock: clk, Rand: rand.Reader,
 		Log:   slog.New(slog.NewTextHandler(d.log, nil)),
 		Panel: d.panel.Ports(), Profile: button.Paperclip(), Adapters: adapters, Accounts: d.store, Network: d.network, Policy: d.policy,
-		Ports: func() nas.Ports { return *d.store.Running().Settings.Ports }, Boot: up, Notifier: d.told, Cable: d.cable,
+		Ports: func() nas.Ports { return *d.store.Running().Settings.Ports }, Boot: up, Notifier: d.told, Cable: d.cable, Sessions: d.sessions,
 	}
 }
 

@@ -101,7 +101,7 @@ func (t *transaction) note(e journal.Event) {
 	}
 }
 
-// ended writes the receipt, cuts the sessions of before and tells the claimant.
+// ended cuts the sessions of before, writes the receipt and tells the claimant.
 func (c *Core) ended(t *transaction, record *journal.Record, result journal.Result, err error) {
 	var problem *catalog.Problem
 	var file []byte
@@ -111,12 +111,15 @@ func (c *Core) ended(t *transaction, record *journal.Record, result journal.Resu
 		problem = &p
 		c.cfg.Log.Error("a reset could not be brought to its end", "transaction", record.ID, "error", err)
 	default:
+		// First the sessions: nobody stays inside for as long as a receipt takes, and
+		// while that is missing, the next start cuts them again.
+		if result.State == journal.Committed {
+			c.cutSessions(record)
+		}
 		if file, err = in(c.ctx, c, func() ([]byte, error) { return c.settle(record) }); err != nil {
 			c.cfg.Log.Error("the receipt could not be written; it will be at the next start", "transaction", record.ID, "error", err)
 		}
-		if result.State == journal.Committed {
-			c.cutSessions(record)
-		} else {
+		if result.State != journal.Committed {
 			p := catalog.New("step_failed", result.Failure)
 			if record.Trial != nil {
 				p = catalog.New("restore_undone", result.Failure)
@@ -243,9 +246,6 @@ func (c *Core) finishOpen(ctx context.Context) error {
 			c.beginTrial(newTransaction(record), record)
 			return nil
 		}
-		if result.State == journal.Committed {
-			c.cutSessions(record)
-		}
 	}
 	last, err := c.journal.Last()
 	if err == nil {
@@ -254,17 +254,27 @@ func (c *Core) finishOpen(ctx context.Context) error {
 	if err != nil || last == nil {
 		return journalProblem(err)
 	}
+	if last.State == journal.Committed && !c.settled(last) {
+		c.cutSessions(last)
+	}
 	c.afterHard(last)
 	c.afterRestore(last)
 	_, err = c.settle(last)
 	return err
 }
 
+// settled tells whether all that follows a transaction's end was done: its
+// receipt is written last.
+func (c *Core) settled(record *journal.Record) bool {
+	_, err := c.receiptOf(record.ID)
+	return !errors.Is(err, catalog.New("no_receipt"))
+}
+
 // settle does what follows a transaction's end, once: the claimant's key is
-// enrolled, the administrators are told, then the receipt is written. A power cut between the two does both
-// again; after the receipt neither is.
+// enrolled, the administrators are told, then the receipt is written. A power
+// cut between the two does both again; after the receipt neither is.
 func (c *Core) settle(record *journal.Record) ([]byte, error) {
-	if _, err := c.receiptOf(record.ID); errors.Is(err, catalog.New("no_receipt")) {
+	if !c.settled(record) {
 		if err := c.enrol(record); err != nil {
 			return nil, err
 		}

@@ -36,7 +36,10 @@ func (e Ender) End(ctx context.Context, account string) error {
 	if account == "" || strings.HasPrefix(account, "-") {
 		return fmt.Errorf("%q is not the name of an account", account)
 	}
-	return errors.Join(e.logins(ctx, account), e.samba(ctx, account))
+	logins := make(chan error, 1)
+	go func() { logins <- e.logins(ctx, account) }() // either takes seconds on a slow NAS: nobody stays inside for both
+	samba := e.samba(ctx, account)
+	return errors.Join(<-logins, samba)
 }
 
 // logins ends the sessions that systemd-logind knows, and what runs in them.

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"sync"
 	"testing"
 	"time"
 
@@ -28,10 +29,14 @@ const two = `{"version": "4.17.12-Debian", "sessions": {
 type tools struct {
 	answers map[string]opfs.Output
 	errs    map[string]error
-	ran     []string
+
+	mu  sync.Mutex // logins and Samba are ended side by side
+	ran []string
 }
 
 func (r *tools) Run(_ context.Context, op string, c opfs.Command) (opfs.Output, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	r.ran = append(r.ran, op+": "+c.Path+" "+strings.Join(c.Args, " "))
 	return r.answers[c.Path], r.errs[c.Path]
 }
@@ -43,8 +48,9 @@ func TestEnd(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []string{
-		"sessions.end.logind: loginctl terminate-user anna", "sessions.list.samba: smbstatus --processes --json", "sessions.end.samba: smbcontrol 19108 shutdown",
+		"sessions.end.logind: loginctl terminate-user anna", "sessions.end.samba: smbcontrol 19108 shutdown", "sessions.list.samba: smbstatus --processes --json",
 	}
+	slices.Sort(r.ran)
 	if !slices.Equal(r.ran, want) {
 		t.Errorf("ran %q", r.ran)
 	}
