@@ -46,7 +46,7 @@ func (c trial) String() string {
 
 func faster() []string { return []string{"--speed", "20"} }
 
-// trials are what issue 5 names, and more. Who cannot be let in is not told that
+// trials are the causes that bring people here, and more. Who cannot be let in is not told that
 // they are; what could not be done ends with 5, and what is refused with 4.
 func trials() []trial {
 	both := func(exit int, in bool, what ...face.Fault) []trial {
@@ -157,7 +157,7 @@ func (c trial) rescue(t *testing.T) run {
 }
 
 // Cause × way × vendor: what came of it. Whoever is told that he is in is in;
-// nobody's files change; what ended early says why (issue 5, "None ends with less
+// nobody's files change; what ended early says why ("None ends with less
 // than it promised").
 func TestEveryCause(t *testing.T) {
 	if os.Getenv("PAPERCLIP_LAB") != "1" {

@@ -14,7 +14,7 @@ import (
 const units = "../../packaging/systemd/"
 
 // Exposure, as systemd counts it from 0 (least) to 10: the listener at most
-// 1.5, the half with root at most 3.5 (issue 3, item 8).
+// 1.5, the half with root at most 3.5.
 func TestExposure(t *testing.T) {
 	tool, err := exec.LookPath("systemd-analyze")
 	if err != nil {
@@ -42,7 +42,7 @@ func TestExposure(t *testing.T) {
 }
 
 // The daemon is small enough for the devices it is for: 12 MB (12,000,000 bytes), static and
-// stripped, as make dist makes it (issue 3). What makes it jump is a call of a method by name
+// stripped, as make dist makes it. What makes it jump is a call of a method by name
 // (html/template is one): the linker then keeps every method of every type.
 func TestDaemonIsSmall(t *testing.T) {
 	if _, err := exec.LookPath("make"); err != nil {

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"testing"
@@ -25,6 +26,7 @@ import (
 const (
 	interruptAt = "TEST_INTERRUPT_AT" // stop, as Ctrl-C does, when people are told this
 	killAt      = "TEST_KILL_AT"      // end the process at once
+	crashAt     = "TEST_CRASH_AT"     // panic, and print what every goroutine does
 	meddleAt    = "TEST_MEDDLE_AT"    // change one file of the volume
 	meddleWith  = "TEST_MEDDLE"       // byte, mode or name
 	drop        = "TEST_DROP"         // the effect whose writes get lost
@@ -59,6 +61,10 @@ func (w *watched) Write(p []byte) (int, error) {
 	w.seen += string(p)
 	if w.reached(killAt) {
 		os.Exit(137)
+	}
+	if w.reached(crashAt) {
+		debug.SetTraceback("all")
+		panic("a test crashes the program")
 	}
 	if w.reached(interruptAt) {
 		w.cancel()

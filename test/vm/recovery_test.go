@@ -63,7 +63,7 @@ func lines() []line {
 	}
 }
 
-// TestNAS is the whole line on a real kernel (issue 2, "A real kernel"; issue 3). All parts share one boot,
+// TestNAS is the whole line on a real kernel (D, E, R). All parts share one boot,
 // one installation and one set of settings to be set back.
 func TestNAS(t *testing.T) {
 	// It ends before the test binary would be killed: what it made on this machine is taken away again.

@@ -48,7 +48,7 @@ func leasedAt(t *testing.T, i []access.Interface) netip.Addr {
 	return i[0].Prefixes[1].Addr()
 }
 
-// Issue 2: reachable with a static address of another subnet. F4, F6.
+// Reachable with a static address of another subnet. F4, F6.
 func TestReachableByDHCP(t *testing.T) {
 	if !isolated(t, "dnsmasq") {
 		return
@@ -139,7 +139,7 @@ table inet nat {
 }
 `
 
-// Issue 2: reachable behind the owner's drop-all nftables.
+// Reachable behind the owner's drop-all nftables.
 func TestReachableBehindAFirewall(t *testing.T) {
 	if !isolated(t, "dnsmasq") {
 		return
@@ -226,7 +226,7 @@ func loadRules(t *testing.T, rules string) {
 	}
 }
 
-// Issue 2: the NIC's own addresses are never touched, watched as ip monitor
+// The NIC's own addresses are never touched, watched as ip monitor
 // does. The card here is in the LAN's own subnet, so that the neighbour could
 // take the claim's link for the card, or the card for the link.
 func TestTheCardIsLeftAlone(t *testing.T) {
@@ -509,7 +509,7 @@ func TestMulticastAnswersLeaveByTheLink(t *testing.T) {
 }
 
 // What comes in by a claim's link comes from the room; what comes in by a VPN
-// does not (issue 2: off-link sources refused).
+// does not (off-link sources refused).
 func TestTheClaimsLinkIsTheRoom(t *testing.T) {
 	if !isolated(t) {
 		return

@@ -283,7 +283,7 @@ func TestRestoreOfAPart(t *testing.T) {
 	})
 }
 
-// Issue 3, bad input: what is no snapshot of this NAS changes nothing.
+// Bad input: what is no snapshot of this NAS changes nothing.
 func TestWhatCannotBeRestored(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := start(t, nil)

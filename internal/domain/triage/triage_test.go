@@ -81,7 +81,7 @@ func TestCausesHaveWords(t *testing.T) {
 	}
 }
 
-// Each documented answer of a device leads to a cause of its own (issue 5), but
+// Each documented answer of a device leads to a cause of its own, but
 // for the two that QTS does not tell apart and the two ways to change a password.
 func TestEveryAnswerIsADiagnosis(t *testing.T) {
 	by := map[CauseID][]Answer{}

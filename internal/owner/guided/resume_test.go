@@ -90,7 +90,7 @@ func modeTwo() *world {
 }
 
 // A rescue that is killed as any step begins, or as it ends, goes on and gets its
-// owner in; nothing secret is on the disk (issue 5, --resume).
+// owner in; nothing secret is on the disk (R1).
 func TestKilledAtEveryStep(t *testing.T) {
 	worlds := map[string]func() *world{
 		"mode 1": func() *world { return newWorld("Synology") }, "3 seconds": func() *world { return newWorld("QNAP") }, "mode 2": modeTwo,

@@ -87,7 +87,7 @@ func TestRequestsHideSecrets(t *testing.T) {
 }
 
 // Each documented number leads to its own answer, has a source, and is found
-// (issue 5: every answer code a diagnosis; unknown ones raw).
+// (every answer code a diagnosis; unknown ones raw).
 func TestCodes(t *testing.T) {
 	seen := map[string]bool{}
 	answers := map[triage.Answer]int{}

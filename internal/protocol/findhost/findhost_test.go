@@ -290,7 +290,7 @@ func TestReplyRoundTrip(t *testing.T) {
 
 // What a device of another model or firmware says more (fields that nobody knows,
 // anywhere, zero bytes behind the last) hides nothing of what is known, and is
-// kept; what was cut off is an error or leaves what came before (issue 4).
+// kept; what was cut off is an error or leaves what came before.
 func TestUnknownAndCut(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		r := replies().Draw(t, "reply")

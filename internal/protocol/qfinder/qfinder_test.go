@@ -224,7 +224,7 @@ func TestAllocatesLittle(t *testing.T) {
 
 // What a device of another model or firmware says more (fields that nobody knows,
 // twice, anywhere, zero bytes behind the end) hides nothing of what is known, and
-// is kept; what was cut off is an error or leaves what came before (issue 4).
+// is kept; what was cut off is an error or leaves what came before.
 func TestUnknownAndCut(t *testing.T) {
 	plain := qfinder.Reply{
 		Kind: qfinder.Brief, Address: "00:08:9b:00:00:01", Name: "studio", Model: "TS-453D", Build: "20260214",

@@ -28,7 +28,7 @@ func nas() onlink.Neighbours {
 	}}
 }
 
-// Issue 2, "off-link sources refused": who is in the room, and who is not.
+// "Off-link sources refused": who is in the room, and who is not.
 func TestOnLink(t *testing.T) {
 	for _, c := range []struct {
 		name, local, remote string

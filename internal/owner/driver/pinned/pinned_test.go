@@ -61,7 +61,7 @@ func serve(t *testing.T, c *tls.Certificate, h http.HandlerFunc) pinned.Place {
 }
 
 // The certificate of the first meeting is the one of every later one, or not a
-// byte is sent (issue 5: pinned at first meeting).
+// byte is sent (pinned at first meeting).
 func TestPinned(t *testing.T) {
 	asked := 0
 	page := func(w http.ResponseWriter, _ *http.Request) { asked++; _, _ = w.Write([]byte("here")) }
