@@ -291,30 +291,33 @@ func showRestore(w io.Writer, p deviceapi.RestorePlanReply, drill bool) {
 }
 
 const (
-	lookAgainAfter = 8 // calls without an answer
+	trialPatience  = 3 * time.Minute  // for what is put back to be on trial: that lasts five
+	answerTime     = 10 * time.Second // for one answer: a connection to an address that is gone hangs
+	lookAgainAfter = 3 * time.Second  // without an answer
 	lookAgainTime  = 5 * time.Second
 )
 
 // followTrial waits until what was put back is on trial, or at its end. The
 // NAS may come back at another address.
 func (a *app) followTrial(ctx context.Context, l *lan, who owned, transaction string) (deviceapi.ProgressReply, error) {
-	begun, silent := a.clock.Monotonic(), 0
+	begun := a.clock.Monotonic()
+	answered := begun
 	for {
 		var p deviceapi.ProgressReply
-		err := who.Call(ctx, deviceapi.OwnerProgress, deviceapi.ProgressCall{Transaction: transaction}, &p)
+		asking, stop := context.WithTimeout(ctx, answerTime)
+		err := who.Call(asking, deviceapi.OwnerProgress, deviceapi.ProgressCall{Transaction: transaction}, &p)
+		stop()
 		switch {
 		case err == nil && (p.Done || p.State == "trial"):
 			return p, nil
 		case err == nil:
-			silent = 0
-		case !errors.Is(err, catalog.New("unreachable")) && !errors.Is(err, catalog.New("core_unreachable")):
+			answered = a.clock.Monotonic()
+		case ctx.Err() != nil || !errors.Is(err, catalog.New("unreachable")) && !errors.Is(err, catalog.New("core_unreachable")) && !errors.Is(err, context.DeadlineExceeded):
 			return p, err
-		default:
-			if silent++; silent%lookAgainAfter == 0 {
-				a.lookAgain(ctx, l, who)
-			}
+		case a.clock.Monotonic()-answered > lookAgainAfter:
+			a.lookAgain(ctx, l, who)
 		}
-		if a.clock.Monotonic()-begun > followPatience {
+		if a.clock.Monotonic()-begun > trialPatience {
 			return p, catalog.New("restore_unseen").Because(err)
 		}
 		select {

@@ -8,7 +8,7 @@ import (
 	"github.com/paperclip-nas/paperclip/internal/domain/nas"
 )
 
-// R7 and issue 5: the same question for a vendor's NAS; what was not read is
+// R7: the same question for a vendor's NAS; what was not read is
 // left out and never guessed, and every sentence has a source.
 func TestVendor(t *testing.T) {
 	yes, no := true, false
