@@ -39,7 +39,7 @@ import (
 // settings are then all old or all new.
 //
 // The child is this test binary, started again. It is told by its environment
-// what to do (job), and also stands in for Samba's tools and for networkctl.
+// what to do (job), and also stands in for networkctl.
 
 var crashAll = flag.Bool("crash.all", false, "kill again at every place of every recovery, not at a sample (hours)")
 
@@ -77,8 +77,6 @@ func TestMain(m *testing.M) {
 	switch text := os.Getenv(jobVariable); {
 	case filepath.Base(os.Args[0]) == "networkctl":
 		os.Exit(networkctl(filepath.Dir(os.Args[0])))
-	case sambatest.IsTool(os.Args):
-		os.Exit(sambatest.Tool(os.Args, os.Stdin, os.Stdout, os.Stderr))
 	case text != "":
 		var j job
 		if err := json.Unmarshal([]byte(text), &j); err != nil {
@@ -240,10 +238,9 @@ func (f *tearingFile) Write(op string, p []byte) (int, error) {
 
 func adapters(root string, fsys opfs.FS, hook opfs.Hook) []setting.Adapter {
 	below := opfs.Under(root, fsys)
-	self := filepath.Join(root, "self")
 	return []setting.Adapter{
 		shadow.New(shadow.Config{FS: below, Clock: clock.System(), Rand: rand.Reader}),
-		samba.New(samba.Config{Runner: opfs.Exec(hook), Clock: clock.System(), ConfigFile: filepath.Join(root, "etc/samba/smb.conf"), Pdbedit: self, Python: self}),
+		samba.New(samba.Config{Runner: sambatest.Runner(hook), Clock: clock.System(), ConfigFile: filepath.Join(root, "etc/samba/smb.conf"), Pdbedit: sambatest.Path, Python: sambatest.Path}),
 		ports.New(below, func(context.Context, nas.Ports) error { return nil }),
 		networkd.New(networkd.Config{FS: below, Runner: opfs.Exec(hook), Networkctl: filepath.Join(root, "networkctl")}),
 	}

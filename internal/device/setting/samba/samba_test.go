@@ -23,13 +23,6 @@ import (
 	"github.com/paperclip-nas/paperclip/internal/x/opfs"
 )
 
-func TestMain(m *testing.M) {
-	if sambatest.IsTool(os.Args) {
-		os.Exit(sambatest.Tool(os.Args, os.Stdin, os.Stdout, os.Stderr))
-	}
-	os.Exit(m.Run())
-}
-
 const newPassword = "four words quite apart"
 
 func request(user string) setting.Request {
@@ -45,7 +38,7 @@ func fake(t testing.TB, database string) (samba.Config, string) {
 		t.Fatal(err)
 	}
 	return samba.Config{
-		Runner: opfs.Exec(nil), Clock: clock.System(), ConfigFile: config, Pdbedit: os.Args[0], Python: os.Args[0],
+		Runner: sambatest.Runner(nil), Clock: clock.System(), ConfigFile: config, Pdbedit: sambatest.Path, Python: sambatest.Path,
 	}, path
 }
 

@@ -1,12 +1,14 @@
-// Package sambatest stands in for Samba's tools in tests: a test binary that
-// is started again by package samba acts as pdbedit and as the Python that runs
-// its script, over a text database beside the configuration file.
+// Package sambatest stands in for Samba's tools in tests: its Runner acts as
+// pdbedit and as the Python that runs package samba's script, over a text
+// database beside the configuration file.
 //
 // It never runs the script, so what the script does is tested where Samba
 // itself is installed.
 package sambatest
 
 import (
+	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -16,10 +18,26 @@ import (
 	"github.com/paperclip-nas/paperclip/internal/x/opfs"
 )
 
-// IsTool reports whether the program was started as one of Samba's tools.
-// A test's main function asks it first, and then ends with Tool's status.
-func IsTool(args []string) bool {
-	return len(args) > 2 && (args[1] == "-s" || args[1] == "-I" && args[2] == "-c")
+// Path is what Runner takes for either tool.
+const Path = "/stands/in/for/samba"
+
+// Runner runs both tools, within this process. Any other path is a program of
+// this machine.
+func Runner(hook opfs.Hook) opfs.Runner { return runner{hook} }
+
+type runner struct{ hook opfs.Hook }
+
+func (r runner) Run(ctx context.Context, op string, c opfs.Command) (out opfs.Output, err error) {
+	if c.Path != Path {
+		return opfs.Exec(r.hook).Run(ctx, op, c)
+	}
+	err = r.hook.Around(op, func() error {
+		var stdout, stderr bytes.Buffer
+		code := Tool(append([]string{c.Path}, c.Args...), bytes.NewReader(c.Stdin), &stdout, &stderr)
+		out = opfs.Output{Stdout: stdout.Bytes(), Stderr: stderr.Bytes(), ExitCode: code}
+		return nil
+	})
+	return out, err
 }
 
 // Database is where the text database of a configuration file is: lines of
