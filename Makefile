@@ -5,6 +5,7 @@ GO      ?= go
 T       ?= 10s
 N       ?= 10000000
 BEEPS   ?= 1500
+PARTS   ?= .
 CUTS     = $(if $(filter file,$(origin N)),5,$(N))
 SHELL   := /bin/bash -o pipefail
 RELEASE := -buildvcs=auto -trimpath -ldflags='-s -w'
@@ -62,7 +63,7 @@ soak-button:     ## N button traces against the oracle, 0 may be misread (N=1000
 
 test-vm:         ## soft and hard resets on a real kernel in QEMU, E1 to E13 (root on Debian, under 25 minutes)
 	@.ci/need $$(cat test/vm/packages)
-	PAPERCLIP_VM=1 $(GO) test ./test/vm -count=1 -timeout 50m -v
+	PAPERCLIP_VM=1 $(GO) test ./test/vm -run '$(PARTS)' -count=1 -timeout 50m -v
 
 soak-power:      ## N power cuts at random moments of a reset under load on RAID1 (make soak-power N=200)
 	@.ci/need $$(cat test/vm/packages)

@@ -99,7 +99,7 @@ func rows() []row {
 		{"E4", "addresses", `ip -4 -o address show scope global | awk '$2 !~ /^(pclip|virbr)/ && $4 !~ /77.90/ {print $2, $4}' | paste -sd,`, "eth0 " + LeasedAddress + "/24,eth1 " + SecondAddress + "/24"},
 		{"E5", "frames", `for i in eth0 eth1; do echo $i $(cat /sys/class/net/$i/mtu); done | paste -sd,`, "eth0 1500,eth1 1500"},
 		{"E6", "PPPoE", `grep -q ^dryrun /etc/ppp/peers/dsl-provider && echo pppd ends without dialling || echo pppd would dial`, "pppd ends without dialling"},
-		{"E7", "members of bond0", `set -- $(cat /sys/class/net/bond0/bonding/slaves 2>/dev/null); echo ${*:-none}`, "none"},
+		{"E7", "members of bond0", `set -- $(tr ' ' '\n' 2>/dev/null < /sys/class/net/bond0/bonding/slaves | sort); echo ${*:-none}`, "none"},
 		{"E8", "auto block", `f=$(fail2ban-client ping > /dev/null 2>&1 && echo on || echo off); echo $f, keeps $(python3 -c 'import sqlite3; print(*[r[0] for r in sqlite3.connect("file:/var/lib/fail2ban/fail2ban.sqlite3?mode=ro", uri=True).execute("select distinct ip from bips")])')`, "off, keeps 192.0.2.7"},
 		{"E9", "firewall", `echo $(nft list table inet filter 2>/dev/null | grep -c accept) rules in force, $(grep -c accept /etc/nftables.conf) in the file`, "0 rules in force, 4 in the file"},
 		{"E10", "keepalived", `echo $(systemctl is-enabled keepalived), $(systemctl is-active keepalived)`, ""},

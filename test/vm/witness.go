@@ -139,7 +139,7 @@ func (l *LAN) StartRescue(ctx context.Context, program, dir string, args ...stri
 		return nil, err
 	}
 	r := &Rescue{dir: dir, finished: make(chan error, 1)}
-	argv := append([]string{program, "rescue", "--yes", "--json", "--code-file", r.codeFile()}, args...)
+	argv := append([]string{program, "rescue", "--yes", "--json", "--wait", "20s", "--code-file", r.codeFile()}, args...)
 	if !slices.Contains(args, "--password-file") {
 		argv = append(argv, "--password-out", r.passwordFile())
 	}
