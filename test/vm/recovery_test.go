@@ -183,6 +183,7 @@ table inet owner {
 }
 RULES`)
 	check(t, n.lan.StopDHCP())
+	defer func() { check(t, n.lan.StartDHCP(ctx)) }() // the next part has one
 	check(t, run(ctx, "ip", "-n", n.lan.Namespace(Client), "address", "add", "169.254.77.50/16", "dev", "eth0"))
 	n.unchangedBy(t, ctx, "169.254.", func() {
 		check(t, n.Hold(ctx, 11*time.Second)) // held past 10 s: the claim closes
