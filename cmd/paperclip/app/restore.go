@@ -298,21 +298,20 @@ const (
 )
 
 // followTrial waits until what was put back is on trial, or at its end. The
-// NAS may come back at another address.
+// NAS may come back at another address, and its core may start again meanwhile:
+// it does after a restore has opened an encrypted volume.
 func (a *app) followTrial(ctx context.Context, l *lan, who owned, transaction string) (deviceapi.ProgressReply, error) {
 	begun := a.clock.Monotonic()
 	answered := begun
 	for {
 		var p deviceapi.ProgressReply
-		asking, stop := context.WithTimeout(ctx, answerTime)
-		err := who.Call(asking, deviceapi.OwnerProgress, deviceapi.ProgressCall{Transaction: transaction}, &p)
-		stop()
+		err := a.askProgress(ctx, who, transaction, &p)
 		switch {
 		case err == nil && (p.Done || p.State == "trial"):
 			return p, nil
 		case err == nil:
 			answered = a.clock.Monotonic()
-		case ctx.Err() != nil || !errors.Is(err, catalog.New("unreachable")) && !errors.Is(err, catalog.New("core_unreachable")) && !errors.Is(err, context.DeadlineExceeded):
+		case ctx.Err() != nil || !passing(err):
 			return p, err
 		case a.clock.Monotonic()-answered > lookAgainAfter:
 			a.lookAgain(ctx, l, who)
@@ -326,6 +325,33 @@ func (a *app) followTrial(ctx context.Context, l *lan, who owned, transaction st
 		case <-a.clock.After(followPause):
 		}
 	}
+}
+
+// askProgress asks once how far the transaction is, in a new conversation where
+// the NAS knows nothing of this one any more.
+func (a *app) askProgress(ctx context.Context, who owned, transaction string, p *deviceapi.ProgressReply) error {
+	ctx, stop := context.WithTimeout(ctx, answerTime)
+	defer stop()
+	ask := func() error {
+		return who.Call(ctx, deviceapi.OwnerProgress, deviceapi.ProgressCall{Transaction: transaction}, p)
+	}
+	err := ask()
+	if errors.Is(err, catalog.New("no_such_session")) {
+		if err = who.Again(ctx); err == nil {
+			err = ask()
+		}
+	}
+	return err
+}
+
+// passing reports whether a NAS that is being changed may answer the same question yet.
+func passing(err error) bool {
+	for _, id := range []catalog.ID{"unreachable", "core_unreachable", "no_such_session", "too_fast"} {
+		if errors.Is(err, catalog.New(id)) {
+			return true
+		}
+	}
+	return errors.Is(err, context.DeadlineExceeded)
 }
 
 // lookAgain looks where the NAS is now, by its key: its name may have been put back as well.

@@ -47,7 +47,13 @@ type server struct {
 	paths   []string
 	pake    *spake2.B
 	respond *sealed.Responder
-	turns   int // pakes that are told to wait
+	owner   struct { // an owner's conversation
+		key     ed25519.PublicKey // the only owner's
+		binding deviceapi.OwnerBinding
+		respond *sealed.Responder
+	}
+	leafSPKI []byte
+	turns    int // pakes that are told to wait
 
 	// what a test changes
 	guess       bool // it does not know the code, and confirms anyway
@@ -70,7 +76,8 @@ func newServer(t testing.TB, notBefore time.Time) *server {
 		t.Fatal(err)
 	}
 	s := &server{key: key, leaf: leaf, code: access.Code{3, 1, 6, 2}}
-	der, err := identity.CertifyLeaf(key, s.spki(t), notBefore, notBefore.Add(24*time.Hour))
+	s.leafSPKI = s.spki(t)
+	der, err := identity.CertifyLeaf(key, s.leafSPKI, notBefore, notBefore.Add(24*time.Hour))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -186,6 +193,14 @@ func (s *server) answer(path string, body []byte) (any, error) {
 			return nil, catalog.New("core_unreachable")
 		}
 		return deviceapi.SealedReply{Box: box}, err
+	case deviceapi.PathOwnerSession:
+		var q deviceapi.OwnerSessionRequest
+		read(&q)
+		return s.ownerSession(q)
+	case deviceapi.PathOwnerSealed:
+		var q deviceapi.SealedRequest
+		read(&q)
+		return s.ownerSealed(q)
 	case deviceapi.PathSignIn:
 		var q deviceapi.SignInRequest
 		read(&q)

@@ -28,28 +28,45 @@ type Proof struct {
 // a time.
 type Owner struct {
 	device *Device
-	as     deviceapi.OwnerProveReply
+	proof  Proof
 
 	mu   sync.Mutex
 	line *line
+	as   deviceapi.OwnerProveReply
 }
 
 // Owner begins a conversation and proves who speaks. Nothing is sent to a NAS
 // whose key was not proved: the problem is identity_unknown.
 func (d *Device) Owner(ctx context.Context, p Proof) (*Owner, error) {
-	if pin := d.Pin(); pin.Key == nil || !pin.Proved {
-		return nil, catalog.New("identity_unknown")
+	o := &Owner{device: d, proof: p}
+	return o, o.Again(ctx)
+}
+
+// Again begins the conversation anew with the same proof: core forgets what it
+// spoke of when it starts again, as it does after a volume was mounted. It is
+// not for after a change of the password that was the proof: the old one would
+// count as a wrong try.
+func (o *Owner) Again(ctx context.Context) error {
+	if pin := o.device.Pin(); pin.Key == nil || !pin.Proved {
+		return catalog.New("identity_unknown")
 	}
-	binding, l, err := d.openOwner(ctx)
+	binding, l, err := o.device.openOwner(ctx)
 	if err != nil {
-		return nil, err
+		return err
 	}
+	p := o.proof
 	call := deviceapi.OwnerProveCall{Account: p.Account, Password: p.Password}
 	if p.Key != nil {
 		call = deviceapi.OwnerProveCall{Account: p.Account, OwnerKey: p.Key.Public().(ed25519.PublicKey), Signature: ed25519.Sign(p.Key, binding.Proof())}
 	}
-	o := &Owner{device: d, line: l}
-	return o, o.Call(ctx, deviceapi.OwnerProve, call, &o.as)
+	var as deviceapi.OwnerProveReply
+	if err := l.call(ctx, o.device, deviceapi.Kind(deviceapi.OwnerProve), call, &as); err != nil {
+		return err
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.line, o.as = l, as
+	return nil
 }
 
 // openOwner agrees on the conversation's key with whoever holds the identity
@@ -83,7 +100,11 @@ func (d *Device) openOwner(ctx context.Context) (deviceapi.OwnerBinding, *line, 
 }
 
 // As is as whom the NAS takes the owner.
-func (o *Owner) As() deviceapi.OwnerProveReply { return o.as }
+func (o *Owner) As() deviceapi.OwnerProveReply {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.as
+}
 
 // Call makes one call. After the problem unreachable it may be made again with
 // the same body: it is carried out once.
