@@ -55,7 +55,8 @@ bench-reset:     ## journal and files, accepted to committed, beside the same wr
 bench-button:    ## how late a beep is with every core busy: as any program, as core, and the floor (root, a minute)
 	PAPERCLIP_BENCH=1 PAPERCLIP_PULSES=$(BEEPS) $(GO) test ./internal/device/panel -run '^TestBeepLateness$$' -count=1 -v
 
-bench-idle:      ## both processes with nothing to do: memory, wake-ups and size, beside a bare Go listener (root)
+bench-idle:      ## both processes with nothing to do: memory, wake-ups and size, beside a bare Go listener (root, three minutes)
+	@.ci/need $$(cat test/idle/packages)
 	PAPERCLIP_BENCH=1 $(GO) test ./test/idle -run '^TestIdle$$' -count=1 -v
 
 soak-button:     ## N button traces against the oracle, 0 may be misread (N=10000000)

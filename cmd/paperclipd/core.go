@@ -129,6 +129,7 @@ func serveCore(ctx context.Context, m *machine, c *core.Core, held sandbox.Repor
 	g.Go(func() error { return callers.Run(ctx, ln) })
 	if m.root == "" {
 		g.Go(func() error { return m.watchMounts(ctx, c, held) })
+		g.Go(func() error { m.giveBack(ctx, c.Quiet); return nil })
 	}
 	if err := service.Notify("READY=1"); err != nil {
 		m.log.Warn("systemd was not told", "error", err)

@@ -60,6 +60,9 @@ func runFront(ctx context.Context, m *machine, o *options) error {
 		}
 	}
 	f := front.New(fc)
+	if m.root == "" {
+		go m.giveBack(ctx, func(context.Context) bool { return true })
+	}
 	go func() {
 		select {
 		case <-f.Ready():
