@@ -26,6 +26,15 @@ type Identity struct {
 	OS     string   `json:"os,omitempty"`
 }
 
+// Meets tells whether two that say who they are may be one NAS: a serial or a
+// MAC in common. Names are not enough: after a reset each is called alike.
+func (i Identity) Meets(o Identity) bool {
+	if i.Serial != "" && strings.EqualFold(i.Serial, o.Serial) {
+		return true
+	}
+	return slices.ContainsFunc(i.MACs, func(m string) bool { return slices.Contains(o.MACs, m) })
+}
+
 // Label names the NAS by what is printed on its label, the serial number and a
 // MAC address as far as they are known: so that a person can see which box is
 // meant (F7).

@@ -11,16 +11,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
-	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/paperclip-nas/paperclip/internal/domain/catalog"
 	"github.com/paperclip-nas/paperclip/internal/domain/nas"
-	"github.com/paperclip-nas/paperclip/internal/x/atomicfile"
 	"github.com/paperclip-nas/paperclip/internal/x/opfs"
+	"github.com/paperclip-nas/paperclip/internal/x/recordfile"
 	"github.com/paperclip-nas/paperclip/internal/x/strictjson"
 )
 
@@ -52,12 +49,9 @@ type Record struct {
 
 // Is reports whether the record is of the NAS that says it is id: a serial or
 // MAC in common.
-func (r Record) Is(id nas.Identity) bool {
-	if id.Serial != "" && strings.EqualFold(r.Serial, id.Serial) {
-		return true
-	}
-	return slices.ContainsFunc(id.MACs, func(m string) bool { return slices.Contains(r.MACs, m) })
-}
+func (r Record) Is(id nas.Identity) bool { return id.Meets(r.identity()) }
+
+func (r Record) identity() nas.Identity { return nas.Identity{Serial: r.Serial, MACs: r.MACs} }
 
 func (r Record) check() error {
 	s := r.Settings
@@ -79,44 +73,23 @@ type Store struct {
 	records []Record
 }
 
-type file struct {
-	Version int      `json:"version"`
-	Records []Record `json:"records"`
+func format() recordfile.Format[Record] {
+	return recordfile.Format[Record]{
+		Name: File, List: "records", Version: version, Op: "kept", MaxSize: maxSize, Most: maxRecords, Check: Record.check,
+	}
 }
 
 // Open reads the notes in dir; a file that is missing is an empty one, one that
 // cannot be read is the problem file_unusable.
 func Open(fsys opfs.FS, dir string) (*Store, error) {
-	s := &Store{fsys: fsys, dir: dir}
-	data, err := fsys.ReadFile(filepath.Join(dir, File))
-	if errors.Is(err, fs.ErrNotExist) {
-		return s, nil
-	}
+	records, err := format().Read(fsys, dir)
 	if err != nil {
 		return nil, unusable(err)
 	}
-	if len(data) > maxSize {
-		return nil, unusable(fmt.Errorf("larger than %d bytes", maxSize))
-	}
-	var f file
-	if err := strictjson.Unmarshal(data, &f); err != nil {
-		return nil, unusable(err)
-	}
-	if f.Version != version || len(f.Records) > maxRecords {
-		return nil, unusable(fmt.Errorf("version %d, %d records", f.Version, len(f.Records)))
-	}
-	for _, r := range f.Records {
-		if err := r.check(); err != nil {
-			return nil, unusable(err)
-		}
-	}
-	s.records = f.Records
-	return s, nil
+	return &Store{fsys, dir, records}, nil
 }
 
-func unusable(err error) error {
-	return catalog.New("file_unusable", File+": "+err.Error()).Because(err)
-}
+func unusable(err error) error { return catalog.New("file_unusable", err.Error()).Because(err) }
 
 // Lookup is what was noted of a NAS, if anything was.
 func (s *Store) Lookup(id nas.Identity) (Record, bool) {
@@ -136,19 +109,11 @@ func (s *Store) Keep(r Record) error {
 	if r.MACs == nil {
 		r.MACs = []string{}
 	}
-	id := nas.Identity{Serial: r.Serial, MACs: r.MACs}
-	records := append(slices.DeleteFunc(slices.Clone(s.records), func(old Record) bool { return old.Is(id) }), r)
+	records := append(slices.DeleteFunc(slices.Clone(s.records), func(old Record) bool { return old.Is(r.identity()) }), r)
 	if len(records) > maxRecords {
 		records = records[1:]
 	}
-	data, err := json.MarshalIndent(file{version, records}, "", "  ")
-	if err != nil {
-		return err
-	}
-	if err := s.fsys.MkdirAll("kept.mkdir", s.dir, 0o700); err != nil {
-		return unusable(err)
-	}
-	if err := atomicfile.Replace(s.fsys, "kept.write", filepath.Join(s.dir, File), append(data, '\n'), atomicfile.Options{Mode: 0o600, Enforce: true}); err != nil {
+	if err := format().Write(s.fsys, s.dir, records); err != nil {
 		return unusable(err)
 	}
 	s.records = records

@@ -16,7 +16,6 @@ import (
 	"bytes"
 	"crypto/ed25519"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -32,7 +31,7 @@ import (
 	"github.com/paperclip-nas/paperclip/internal/protocol/identity"
 	"github.com/paperclip-nas/paperclip/internal/x/atomicfile"
 	"github.com/paperclip-nas/paperclip/internal/x/opfs"
-	"github.com/paperclip-nas/paperclip/internal/x/strictjson"
+	"github.com/paperclip-nas/paperclip/internal/x/recordfile"
 )
 
 const (
@@ -43,7 +42,6 @@ const (
 	// MaxDevices is how many devices are remembered at most.
 	MaxDevices = 4096
 
-	version     = 1
 	maxKnown    = 4 << 20
 	maxText     = 255
 	maxMACs     = 32
@@ -117,61 +115,33 @@ type Store struct {
 	devices []Device
 }
 
-type known struct {
-	Version int      `json:"version"`
-	Devices []Device `json:"devices"`
+func format() recordfile.Format[Device] {
+	return recordfile.Format[Device]{
+		Name: KnownFile, List: "devices", Version: 1, Op: "keys", MaxSize: maxKnown, Most: MaxDevices, Check: check,
+	}
 }
 
 // Open reads the memory in dir; a folder or file that is missing is an empty
 // one. A file that cannot be read whole is the problem file_unusable: starting
 // with an empty memory would take every device for an unknown one.
 func Open(fsys opfs.FS, dir string) (*Store, error) {
-	s := &Store{fsys: fsys, dir: dir}
-	data, err := fsys.ReadFile(s.path(KnownFile))
-	if errors.Is(err, fs.ErrNotExist) {
-		return s, nil
-	}
+	devices, err := format().Read(fsys, dir)
 	if err != nil {
-		return nil, unusable(KnownFile, err)
-	}
-	if s.devices, err = parse(data); err != nil {
-		return nil, unusable(KnownFile, err)
-	}
-	return s, nil
-}
-
-func unusable(name string, err error) error {
-	return catalog.New("file_unusable", fmt.Sprintf("%s: %v", name, err)).Because(err)
-}
-
-func (s *Store) path(name string) string { return filepath.Join(s.dir, name) }
-
-func parse(data []byte) ([]Device, error) {
-	if len(data) > maxKnown {
-		return nil, fmt.Errorf("larger than %d bytes", maxKnown)
-	}
-	var k known
-	if err := strictjson.Unmarshal(data, &k); err != nil {
-		return nil, err
-	}
-	if k.Version != version {
-		return nil, fmt.Errorf("version %d; this program reads version %d", k.Version, version)
-	}
-	if len(k.Devices) > MaxDevices {
-		return nil, fmt.Errorf("more than %d devices", MaxDevices)
+		return nil, unusable(err)
 	}
 	seen := map[string]bool{}
-	for i, d := range k.Devices {
-		if err := check(d); err != nil {
-			return nil, fmt.Errorf("device %d: %w", i+1, err)
-		}
+	for i, d := range devices {
 		if seen[d.KeyID] {
-			return nil, fmt.Errorf("device %d: its key is there twice", i+1)
+			return nil, unusable(fmt.Errorf("%s: the key of device %d is there twice", KnownFile, i+1))
 		}
 		seen[d.KeyID] = true
 	}
-	return k.Devices, nil
+	return &Store{fsys: fsys, dir: dir, devices: devices}, nil
 }
+
+func unusable(err error) error { return catalog.New("file_unusable", err.Error()).Because(err) }
+
+func (s *Store) path(name string) string { return filepath.Join(s.dir, name) }
 
 func check(d Device) error {
 	switch {
@@ -295,30 +265,10 @@ func normal(macs []string) []string {
 }
 
 func (s *Store) save(devices []Device) error {
-	if len(devices) > MaxDevices {
-		return unusable(KnownFile, fmt.Errorf("more than %d devices", MaxDevices))
-	}
-	if devices == nil {
-		devices = []Device{}
-	}
-	data, err := json.MarshalIndent(known{Version: version, Devices: devices}, "", "  ")
-	if err != nil {
-		return err
-	}
-	if err := s.write("known", KnownFile, append(data, '\n')); err != nil {
-		return err
+	if err := format().Write(s.fsys, s.dir, devices); err != nil {
+		return unusable(err)
 	}
 	s.devices = devices
-	return nil
-}
-
-func (s *Store) write(op, name string, data []byte) error {
-	if err := s.fsys.MkdirAll("keys.mkdir", s.dir, 0o700); err != nil {
-		return unusable(name, err)
-	}
-	if err := atomicfile.Replace(s.fsys, "keys."+op, s.path(name), data, atomicfile.Options{Mode: 0o600, Enforce: true}); err != nil {
-		return unusable(name, err)
-	}
 	return nil
 }
 
@@ -332,20 +282,24 @@ func (s *Store) OwnerKey(rand io.Reader) (ed25519.PrivateKey, error) {
 		return parseOwner(data)
 	}
 	if !errors.Is(err, fs.ErrNotExist) {
-		return nil, unusable(OwnerFile, err)
+		return nil, unusable(fmt.Errorf("%s: %w", OwnerFile, err))
 	}
 	seed := make([]byte, ed25519.SeedSize)
 	if _, err := io.ReadFull(rand, seed); err != nil {
 		return nil, fmt.Errorf("keys: no randomness for the owner key: %w", err)
 	}
-	if err := s.write("owner", OwnerFile, fmt.Appendf(nil, "%s%x\n", ownerPrefix, seed)); err != nil {
-		return nil, err
+	if err := s.fsys.MkdirAll("keys.mkdir", s.dir, 0o700); err != nil {
+		return nil, unusable(err)
+	}
+	text := fmt.Appendf(nil, "%s%x\n", ownerPrefix, seed)
+	if err := atomicfile.Replace(s.fsys, "keys.owner", s.path(OwnerFile), text, atomicfile.Options{Mode: 0o600, Enforce: true}); err != nil {
+		return nil, unusable(fmt.Errorf("%s: %w", OwnerFile, err))
 	}
 	return ed25519.NewKeyFromSeed(seed), nil
 }
 
 func parseOwner(data []byte) (ed25519.PrivateKey, error) {
-	bad := unusable(OwnerFile, errors.New("it does not hold an owner key"))
+	bad := unusable(errors.New(OwnerFile + " does not hold an owner key"))
 	hexSeed, ok := bytes.CutPrefix(bytes.TrimRight(data, "\r\n"), []byte(ownerPrefix))
 	if !ok || len(hexSeed) != 2*ed25519.SeedSize {
 		return nil, bad

@@ -180,7 +180,7 @@ func TestFailedWriteChangesNothing(t *testing.T) {
 	s := open(t, dir)
 	remember(t, s, keys.Device{PublicKey: newKey(t), Name: "cellar", How: keys.Met})
 	want := s.Devices()
-	for _, op := range []string{"keys.mkdir", "keys.known.create", "keys.known.write", "keys.known.sync", "keys.known.rename"} {
+	for _, op := range []string{"keys.mkdir", "keys.write.create", "keys.write.write", "keys.write.sync", "keys.write.rename"} {
 		failing, err := keys.Open(opfs.OS(func(o string, w opfs.When) error {
 			if o == op && w == opfs.Before {
 				return errors.New("disk full")

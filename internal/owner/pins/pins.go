@@ -10,27 +10,21 @@
 package pins
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
-	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/paperclip-nas/paperclip/internal/domain/catalog"
 	"github.com/paperclip-nas/paperclip/internal/domain/nas"
-	"github.com/paperclip-nas/paperclip/internal/x/atomicfile"
 	"github.com/paperclip-nas/paperclip/internal/x/opfs"
-	"github.com/paperclip-nas/paperclip/internal/x/strictjson"
+	"github.com/paperclip-nas/paperclip/internal/x/recordfile"
 )
 
 const (
 	// File is the name of the file in the owner's folder.
 	File = "certificates.json"
 
-	version    = 1
 	maxSize    = 4 << 20
 	maxDevices = 4096
 	maxText    = 255
@@ -66,44 +60,23 @@ type Store struct {
 	devices []Device
 }
 
-type file struct {
-	Version int      `json:"version"`
-	Devices []Device `json:"devices"`
+func format() recordfile.Format[Device] {
+	return recordfile.Format[Device]{
+		Name: File, List: "devices", Version: 1, Op: "pins", MaxSize: maxSize, Most: maxDevices, Check: Device.check,
+	}
 }
 
 // Open reads the memory in dir; a file that is missing is an empty one, one that
 // cannot be read is the problem file_unusable.
 func Open(fsys opfs.FS, dir string) (*Store, error) {
-	s := &Store{fsys: fsys, dir: dir}
-	data, err := fsys.ReadFile(filepath.Join(dir, File))
-	if errors.Is(err, fs.ErrNotExist) {
-		return s, nil
-	}
+	devices, err := format().Read(fsys, dir)
 	if err != nil {
 		return nil, unusable(err)
 	}
-	if len(data) > maxSize {
-		return nil, unusable(fmt.Errorf("larger than %d bytes", maxSize))
-	}
-	var f file
-	if err := strictjson.Unmarshal(data, &f); err != nil {
-		return nil, unusable(err)
-	}
-	if f.Version != version || len(f.Devices) > maxDevices {
-		return nil, unusable(fmt.Errorf("version %d, %d devices", f.Version, len(f.Devices)))
-	}
-	for i, d := range f.Devices {
-		if err := d.check(); err != nil {
-			return nil, unusable(fmt.Errorf("device %d: %w", i+1, err))
-		}
-	}
-	s.devices = f.Devices
-	return s, nil
+	return &Store{fsys, dir, devices}, nil
 }
 
-func unusable(err error) error {
-	return catalog.New("file_unusable", File+": "+err.Error()).Because(err)
-}
+func unusable(err error) error { return catalog.New("file_unusable", err.Error()).Because(err) }
 
 func (d Device) check() error {
 	digits, ok := strings.CutPrefix(d.Fingerprint, "sha256:")
@@ -123,12 +96,9 @@ func (d Device) check() error {
 
 // is reports whether what a NAS says of itself means this one: a MAC or serial
 // in common. Names are not enough: after a reset each is called alike.
-func (d Device) is(id nas.Identity) bool {
-	if id.Serial != "" && strings.EqualFold(d.Serial, id.Serial) {
-		return true
-	}
-	return slices.ContainsFunc(id.MACs, func(m string) bool { return slices.Contains(d.MACs, m) })
-}
+func (d Device) is(id nas.Identity) bool { return id.Meets(d.identity()) }
+
+func (d Device) identity() nas.Identity { return nas.Identity{Serial: d.Serial, MACs: d.MACs} }
 
 // Judge compares the certificate that a NAS has just shown with what is
 // remembered of the one that it says it is.
@@ -170,7 +140,7 @@ func (s *Store) Remember(d Device) error {
 	if err := d.check(); err != nil {
 		return fmt.Errorf("pins: remember: %w", err)
 	}
-	id := nas.Identity{Serial: d.Serial, MACs: d.MACs}
+	id := d.identity()
 	verdict := s.Judge(d.Fingerprint, id)
 	if verdict == Mismatch && !d.Proved {
 		return nil
@@ -187,14 +157,7 @@ func (s *Store) Remember(d Device) error {
 	if len(devices) > maxDevices {
 		devices = devices[1:]
 	}
-	data, err := json.MarshalIndent(file{version, devices}, "", "  ")
-	if err != nil {
-		return err
-	}
-	if err := s.fsys.MkdirAll("pins.mkdir", s.dir, 0o700); err != nil {
-		return unusable(err)
-	}
-	if err := atomicfile.Replace(s.fsys, "pins.write", filepath.Join(s.dir, File), append(data, '\n'), atomicfile.Options{Mode: 0o600, Enforce: true}); err != nil {
+	if err := format().Write(s.fsys, s.dir, devices); err != nil {
 		return unusable(err)
 	}
 	s.devices = devices

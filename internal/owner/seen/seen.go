@@ -9,18 +9,16 @@ package seen
 
 import (
 	"cmp"
-	"encoding/json"
 	"errors"
-	"io/fs"
+	"fmt"
 	"net/netip"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/paperclip-nas/paperclip/internal/owner/discover"
-	"github.com/paperclip-nas/paperclip/internal/x/atomicfile"
 	"github.com/paperclip-nas/paperclip/internal/x/opfs"
+	"github.com/paperclip-nas/paperclip/internal/x/recordfile"
 )
 
 // Bounds on what is kept; the oldest goes first.
@@ -29,8 +27,6 @@ const (
 	maxDevices  = 512
 	maxSize     = 8 << 20
 )
-
-const version = 1
 
 // entry is one device as it was last found.
 type entry struct {
@@ -55,28 +51,30 @@ type networkEntry struct {
 // Memory is what was found. It is not safe for concurrent use.
 type Memory struct {
 	fsys     opfs.FS
-	path     string
+	dir      string
 	networks []networkEntry
+}
+
+func format() recordfile.Format[networkEntry] {
+	return recordfile.Format[networkEntry]{
+		Name: "seen.json", List: "networks", Version: 1, Op: "seen", MaxSize: maxSize, Most: maxNetworks, Check: networkEntry.check,
+	}
+}
+
+func (n networkEntry) check() error {
+	if len(n.Devices) > maxDevices {
+		return fmt.Errorf("%d devices; at most %d", len(n.Devices), maxDevices)
+	}
+	return nil
 }
 
 // Open reads the memory in folder dir.
 func Open(fsys opfs.FS, dir string) (*Memory, error) {
-	m := &Memory{fsys: fsys, path: filepath.Join(dir, "seen.json")}
-	b, err := fsys.ReadFile(m.path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return m, nil
-	}
-	if err != nil {
+	networks, err := format().Read(fsys, dir)
+	if err != nil && !errors.Is(err, recordfile.ErrContent) {
 		return nil, err
 	}
-	var file struct {
-		Version  int            `json:"version"`
-		Networks []networkEntry `json:"networks"`
-	}
-	if len(b) <= maxSize && json.Unmarshal(b, &file) == nil && file.Version == version {
-		m.networks = file.Networks
-	}
-	return m, nil
+	return &Memory{fsys, dir, networks}, nil
 }
 
 // Recall sets what each device was when it was last found: on this network, or
@@ -146,19 +144,7 @@ func (m *Memory) Note(network string, now time.Time, devices []discover.Device) 
 }
 
 // Save writes the memory.
-func (m *Memory) Save() error {
-	b, err := json.MarshalIndent(struct {
-		Version  int            `json:"version"`
-		Networks []networkEntry `json:"networks"`
-	}{version, m.networks}, "", " ")
-	if err != nil {
-		return err
-	}
-	if err := m.fsys.MkdirAll("seen.folder", filepath.Dir(m.path), 0o700); err != nil {
-		return err
-	}
-	return atomicfile.Replace(m.fsys, "seen.save", m.path, b, atomicfile.Options{Mode: 0o600})
-}
+func (m *Memory) Save() error { return format().Write(m.fsys, m.dir, m.networks) }
 
 // find is the device by its key first, then by its serial, then by a MAC.
 func (n networkEntry) find(d discover.Device) int {
