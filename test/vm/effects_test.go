@@ -13,6 +13,7 @@ import (
 	"strings"
 	"testing"
 	"text/tabwriter"
+	"time"
 
 	effects "github.com/paperclip-nas/paperclip/internal/domain/nas" // this package's nas is a machine
 	"github.com/paperclip-nas/paperclip/internal/domain/reset"
@@ -127,6 +128,54 @@ func (n *nas) look(t *testing.T, ctx context.Context, from Place, address string
 	return seen
 }
 
+// wasReset says what is wrong with a row that a reset sets back; nothing: it is as it should be.
+func (r row) wasReset(was, is string) string {
+	switch {
+	case is == was:
+		return fmt.Sprintf("is still %q", is)
+	case r.reset != "" && is != r.reset:
+		return fmt.Sprintf("is %q, want %q", is, r.reset)
+	}
+	return ""
+}
+
+// settles waits until wrong finds nothing wrong with any row, and gives what was seen last: what a NAS puts
+// in force takes a moment to stand. eth1 has its address from DHCP after eth0, and over that one the owner is
+// through already.
+func (n *nas) settles(t *testing.T, ctx context.Context, from Place, address string, wrong func(r row, is string) string) map[string]string {
+	t.Helper()
+	limited, stop := context.WithTimeout(ctx, patience)
+	defer stop()
+	check(t, n.lan.Connects(limited, from, address, "445"))
+	for {
+		seen := n.look(t, ctx, from, address)
+		var faults []string
+		for _, r := range rows() {
+			if fault := wrong(r, seen[r.id]); fault != "" {
+				faults = append(faults, fmt.Sprintf("%s (%s) %s", r.id, r.what, fault))
+			}
+		}
+		if len(faults) == 0 {
+			return seen
+		}
+		if limited.Err() != nil {
+			t.Error(strings.Join(faults, "\n"))
+			return seen
+		}
+		pause(ctx, time.Second)
+	}
+}
+
+// as wants each row to be as it is here.
+func as(want map[string]string) func(row, string) string {
+	return func(r row, is string) string {
+		if is != want[r.id] {
+			return fmt.Sprintf("is %q, want %q", is, want[r.id])
+		}
+		return ""
+	}
+}
+
 // plan is what paperclipd itself says that a reset would change.
 func (n *nas) plan(t *testing.T, ctx context.Context, scope reset.Scope) map[string]string {
 	t.Helper()
@@ -190,20 +239,22 @@ func (n *nas) setBack(t *testing.T, ctx context.Context, dir string, scope reset
 	}
 	n.claimGone(t, ctx)
 	logOutages(t, "a reset of scope "+string(scope), measured())
-	after, left := n.look(t, ctx, from, address), n.plan(t, ctx, scope)
-	for _, r := range rows() {
-		resets := slices.ContainsFunc(sets, func(e effects.Effect) bool { return string(e) == r.id }) && r.id != "E13" // E13 wants more than a claim
-		switch was, is := before[r.id], after[r.id]; {
-		case !resets && was != is:
-			t.Errorf("%s (%s) is no part of the scope, was %q and is %q", r.id, r.what, was, is)
-		case resets && was == is:
-			t.Errorf("%s (%s) is still %q", r.id, r.what, was)
-		case resets && r.reset != "" && is != r.reset:
-			t.Errorf("%s (%s) is %q, want %q", r.id, r.what, is, r.reset)
-		case resets && planned[r.id] == "":
-			t.Errorf("%s (%s) changed and was not in the plan", r.id, r.what)
+	after := n.settles(t, ctx, from, address, func(r row, is string) string {
+		resets := slices.ContainsFunc(sets, func(e effects.Effect) bool { return string(e) == r.id })
+		switch {
+		case resets && r.id != "E13": // E13 wants more than a claim
+			return r.wasReset(before[r.id], is)
+		case is != before[r.id]:
+			return fmt.Sprintf("is no part of the scope, was %q and is %q", before[r.id], is)
+		}
+		return ""
+	})
+	for _, e := range sets {
+		if e != "E13" && planned[string(e)] == "" {
+			t.Errorf("%s changed and was not in the plan", e)
 		}
 	}
+	left := n.plan(t, ctx, scope)
 	delete(left, "E1") // whoever asks again sets it again
 	for id, change := range left {
 		t.Errorf("%s: a second reset would still change %s", id, change)

@@ -57,21 +57,14 @@ func testHard(t *testing.T, ctx context.Context, n *nas) {
 	if !d.SignedIn {
 		t.Errorf("not signed in: %+v", d)
 	}
-	waiting, stop := context.WithTimeout(ctx, patience)
-	defer stop()
-	check(t, n.lan.Connects(waiting, Client, LeasedAddress, "22"))
 	n.claimGone(t, ctx)
-	after := n.look(t, ctx, Client, LeasedAddress)
-	table(t, "a hard reset", column{"before", before}, column{"after", after})
-	for _, row := range rows() {
-		switch is := after[row.id]; {
-		case row.id == "E13": // wants more than a claim
-		case before[row.id] == is:
-			t.Errorf("%s (%s) is still %q", row.id, row.what, is)
-		case row.reset != "" && is != row.reset:
-			t.Errorf("%s (%s) is %q, want %q", row.id, row.what, is, row.reset)
+	after := n.settles(t, ctx, Client, LeasedAddress, func(r row, is string) string {
+		if r.id == "E13" { // wants more than a claim
+			return ""
 		}
-	}
+		return r.wasReset(before[r.id], is)
+	})
+	table(t, "a hard reset", column{"before", before}, column{"after", after})
 	if name := n.shell(t, ctx, "cat /etc/hostname; hostname"); name != "attic\nattic" {
 		t.Errorf("it is called %q", name)
 	}

@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/paperclip-nas/paperclip/internal/domain/reset"
 )
@@ -69,7 +68,7 @@ func testRestore(t *testing.T, ctx context.Context, n *nas) {
 		if d["state"] != "trial" {
 			t.Fatalf("restore says %v", d)
 		}
-		return n.settles(t, ctx, OldSubnet, GuestAddress, want)
+		return n.settles(t, ctx, OldSubnet, GuestAddress, as(want))
 	}
 	restored := putBack()
 	check(t, n.Cut())
@@ -78,7 +77,7 @@ func testRestore(t *testing.T, ctx context.Context, n *nas) {
 	n.shell(t, ctx, `until systemctl is-system-running | grep -qE 'running|degraded'; do sleep 1; done; systemctl reset-failed fail2ban.service`)
 	n.running(t, ctx)
 	n.serving(t, ctx)
-	undone := n.settles(t, ctx, Client, LeasedAddress, taken)
+	undone := n.settles(t, ctx, Client, LeasedAddress, as(taken))
 	if state := n.shell(t, ctx, `paperclipd status --json | python3 -c 'import json,sys; print(json.load(sys.stdin)["journal"]["state"])'`); state != "undone" {
 		t.Errorf("after a restart in the middle of a trial the journal says %q", state)
 	}
@@ -88,33 +87,9 @@ func testRestore(t *testing.T, ctx context.Context, n *nas) {
 	if d := o.does(t, ctx, "restore", "cellar", "--confirm"); d["state"] != "committed" {
 		t.Errorf("--confirm says %v", d)
 	}
-	confirmed := n.settles(t, ctx, OldSubnet, GuestAddress, want)
+	confirmed := n.settles(t, ctx, OldSubnet, GuestAddress, as(want))
 	n.witnessAt(t, ctx, OldSubnet, GuestAddress, say{"anna", was.password, Accepted}, say{"anna", oldPassword, Refused}, say{"ben", benPassword, Accepted})
 	n.sameFiles(t, ctx, was.files)
 	table(t, "a soft reset of scope all, and a snapshot put back", column{"before", was.before}, column{"after", was.after},
 		column{"restored, on trial", restored}, column{"after a power cut", undone}, column{"restored, confirmed", confirmed})
-}
-
-// settles waits until the rows are as wanted, and gives what was seen last: what a NAS puts in force takes
-// a moment to stand.
-func (n *nas) settles(t *testing.T, ctx context.Context, from Place, address string, want map[string]string) map[string]string {
-	t.Helper()
-	limited, stop := context.WithTimeout(ctx, patience)
-	defer stop()
-	check(t, n.lan.Connects(limited, from, address, "445"))
-	for {
-		seen := n.look(t, ctx, from, address)
-		if maps.Equal(seen, want) {
-			return seen
-		}
-		if limited.Err() != nil {
-			for _, row := range rows() {
-				if seen[row.id] != want[row.id] {
-					t.Errorf("%s (%s) is %q, want %q", row.id, row.what, seen[row.id], want[row.id])
-				}
-			}
-			return seen
-		}
-		pause(ctx, time.Second)
-	}
 }
