@@ -372,7 +372,10 @@ func (a *app) endTrial(ctx context.Context, o restoreOptions, l *lan, who owned)
 	if err == nil && p.State == "trial" { // the word was taken: it leads on at once
 		p, err = a.follow(ctx, who, r.Transaction)
 	}
-	if err != nil && !errors.Is(err, catalog.New("restore_undone")) {
+	switch undone := p.State == "undone"; {
+	case undone != o.undo && p.Problem != nil: // its time was over first
+		return *p.Problem
+	case err != nil && !undone:
 		return err
 	}
 	out := restored{Device: who.name(), State: p.State, Transaction: r.Transaction, NotRestorable: []string{}}

@@ -5,7 +5,9 @@ import (
 	"crypto/ed25519"
 
 	"github.com/paperclip-nas/paperclip/internal/domain/catalog"
+	"github.com/paperclip-nas/paperclip/internal/domain/reset"
 	"github.com/paperclip-nas/paperclip/internal/protocol/deviceapi"
+	"github.com/paperclip-nas/paperclip/internal/protocol/receipt"
 )
 
 // decoded makes a method of one that takes its call already read.
@@ -90,9 +92,8 @@ func (c *Core) ownerProgress(ctx context.Context, t *conversation, q deviceapi.P
 		return deviceapi.ProgressReply{}, catalog.New("owner_narrow")
 	}
 	return in(ctx, c, func() (deviceapi.ProgressReply, error) {
-		if c.current == nil || c.current.id != q.Transaction { // it is over: its receipt says how
-			file, err := c.receiptOf(q.Transaction)
-			return deviceapi.ProgressReply{State: "ended", Steps: []deviceapi.StepState{}, Done: true, Receipt: file}, err
+		if c.current == nil || c.current.id != q.Transaction {
+			return c.progressEnded(q.Transaction)
 		}
 		p := c.current.progress()
 		if c.trial != nil {
@@ -100,4 +101,32 @@ func (c *Core) ownerProgress(ctx context.Context, t *conversation, q deviceapi.P
 		}
 		return p, nil
 	})
+}
+
+// progressEnded is for a transaction of before core started: its receipt says how
+// it ended, and the journal why, where it was the last one.
+func (c *Core) progressEnded(transaction string) (deviceapi.ProgressReply, error) {
+	file, err := c.receiptOf(transaction)
+	if err != nil {
+		return deviceapi.ProgressReply{}, err
+	}
+	s, err := receipt.Parse(file)
+	if err != nil {
+		return deviceapi.ProgressReply{}, err
+	}
+	p := deviceapi.ProgressReply{State: string(s.Result), Steps: []deviceapi.StepState{}, Done: true, Receipt: file}
+	if s.Result == receipt.Committed {
+		return p, nil
+	}
+	last, err := c.journal.Last()
+	if err != nil {
+		return deviceapi.ProgressReply{}, journalProblem(err)
+	}
+	why := "its receipt says so"
+	if last != nil && last.ID == transaction && last.Failure != "" {
+		why = last.Failure
+	}
+	problem := takenBack(reset.Mode(s.Mode), why)
+	p.Problem = &problem
+	return p, nil
 }

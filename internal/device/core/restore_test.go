@@ -199,8 +199,8 @@ func TestUnconfirmedRestoreGoesBack(t *testing.T) {
 				if err != nil || s.Result != receipt.Undone || s.Transaction != id {
 					t.Errorf("the receipt: %v %+v", err, s)
 				}
-				if p.Problem != nil && p.Problem.ID != "restore_undone" {
-					t.Errorf("%+v", p.Problem)
+				if p.State != "undone" || p.Problem == nil || p.Problem.ID != "restore_undone" {
+					t.Errorf("%s: %+v", p.State, p.Problem)
 				}
 				if d.words() != now {
 					t.Errorf("afterwards: %s\nwant: %s", d.words(), now)
@@ -237,6 +237,18 @@ func TestTrialGoesOnWhenCoreStartsAnew(t *testing.T) {
 		d.anna(newPassword).until(id, "done")
 		if d.words() != now {
 			t.Error("nobody confirmed it, and it stays")
+		}
+		// However often core starts, it says how a transaction ended.
+		confirmed := d.anna(newPassword).putBack(content)
+		must(t, d.anna(newPassword).call(deviceapi.OwnerRestoreConfirm, deviceapi.RestoreConfirmCall{}, &deviceapi.RestoreConfirmReply{}))
+		d.anna(newPassword).until(confirmed, "done")
+		d.stop()
+		d.boot(nil)
+		if p := d.anna(newPassword).until(id, "undone"); !p.Done || p.Problem == nil || p.Problem.ID != "restore_undone" {
+			t.Errorf("of one that lapsed it says %+v", p)
+		}
+		if p := d.anna(newPassword).until(confirmed, "committed"); !p.Done || p.Problem != nil {
+			t.Errorf("of one that was confirmed it says %+v", p)
 		}
 	})
 }

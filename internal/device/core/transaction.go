@@ -120,10 +120,7 @@ func (c *Core) ended(t *transaction, record *journal.Record, result journal.Resu
 			c.cfg.Log.Error("the receipt could not be written; it will be at the next start", "transaction", record.ID, "error", err)
 		}
 		if result.State != journal.Committed {
-			p := catalog.New("step_failed", result.Failure)
-			if record.Trial != nil {
-				p = catalog.New("restore_undone", result.Failure)
-			}
+			p := takenBack(record.Mode, result.Failure)
 			problem = &p
 		}
 		c.cfg.Log.Info("a reset has ended", "transaction", record.ID, "result", string(result.State), "failure", result.Failure, "left_alone", strings.Join(result.LeftAlone, " "))
@@ -151,6 +148,14 @@ func (c *Core) ended(t *transaction, record *journal.Record, result journal.Resu
 		c.publish()
 		return nil
 	})
+}
+
+// takenBack is the problem of what was accepted and then undone.
+func takenBack(mode reset.Mode, why string) catalog.Problem {
+	if mode == reset.PutBack {
+		return catalog.New("restore_undone", why)
+	}
+	return catalog.New("step_failed", why)
 }
 
 // endConversations ends what was begun here as that administrator before a change

@@ -152,11 +152,14 @@ type Journal struct {
 	Boot clock.Boot
 	// Pause is the wait between two attempts.
 	Pause time.Duration
+	// Settle is how long what was activated may take to stand: until then Verify
+	// is tried again. A slow NAS takes seconds until a bond is configured.
+	Settle time.Duration
 }
 
 // New is the journal in dir, which is made (0700) at the first acceptance.
 func New(fsys opfs.FS, dir string) *Journal {
-	return &Journal{fsys: fsys, dir: dir, Attempts: 3, Pause: time.Second}
+	return &Journal{fsys: fsys, dir: dir, Attempts: 3, Pause: time.Second, Settle: 30 * time.Second}
 }
 
 // Open returns the open transaction, or nil when there is none. It changes

@@ -247,13 +247,17 @@ func (w *work) step(t Transition, s reset.Step) error {
 	if err != nil {
 		return err
 	}
+	attempts := w.journal.Attempts
+	if t.Action == Verify && w.journal.Pause > 0 {
+		attempts = max(attempts, int(w.journal.Settle/w.journal.Pause))
+	}
 	for attempt := 1; ; attempt++ {
 		if err := w.ctx.Err(); err != nil {
 			return err
 		}
 		err = act(w.ctx, s)
 		w.events(Event{w.record.ID, t.From, s.Name, t.Action, attempt, err})
-		if err == nil || hopeless(err) || attempt >= w.journal.Attempts {
+		if err == nil || hopeless(err) || attempt >= attempts {
 			return err
 		}
 		select {
