@@ -25,6 +25,7 @@ const (
 	shortHold = 300 * time.Millisecond
 
 	lookTime = 5 * time.Second // for a NAS that moved
+	lateTime = time.Second     // for its other addresses, once it has answered at one
 
 	// maxWrong bounds how many codes are tried in one rescue. Whoever sits
 	// between us and the NAS could guess once with each.
@@ -138,7 +139,7 @@ func needNAS(r *run) error {
 }
 
 // doIdentify looks at the live key behind each address. The first that is
-// remembered wins; a stranger behind one of them stops everything.
+// remembered wins; a stranger behind one of those that answer stops everything.
 func doIdentify(ctx context.Context, r *run) error {
 	device, verdict, err := r.meetAny(ctx)
 	if err != nil {
@@ -174,28 +175,55 @@ func doIdentify(ctx context.Context, r *run) error {
 	return nil
 }
 
+// meetAny asks at all addresses at once: one where nothing answers must not
+// keep those waiting that do.
 func (r *run) meetAny(ctx context.Context) (Device, keys.Verdict, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	type answer struct {
+		at     int
+		device Device
+		err    error
+	}
+	answers := make(chan answer, len(r.nas.At))
+	for i, at := range r.nas.At {
+		go func() {
+			d, err := r.cfg.Meet(ctx, []netip.AddrPort{at}, keys.Pin{})
+			answers <- answer{i, d, err}
+		}()
+	}
 	var unknown, stranger Device
 	var last error = catalog.New("unreachable", r.nas.Address)
-	for _, at := range r.nas.At {
-		d, err := r.cfg.Meet(ctx, []netip.AddrPort{at}, keys.Pin{})
-		if err != nil {
-			last = err
+	nearest := len(r.nas.At) // of those that are not remembered
+	var late <-chan time.Time
+waiting:
+	for range r.nas.At {
+		var a answer
+		select {
+		case a = <-answers:
+		case <-late:
+			break waiting
+		}
+		if a.err != nil {
+			last = a.err
 			continue
 		}
 		if r.nas.Name == "" { // only an address was given: it says who it is itself
-			if info, err := d.Info(ctx); err == nil {
+			if info, err := a.device.Info(ctx); err == nil {
 				r.nas.Name = printable.Clean(info.Name)
 			}
 		}
-		switch r.cfg.Keys.Judge(d.PublicKey(), r.hints()) {
+		switch r.cfg.Keys.Judge(a.device.PublicKey(), r.hints()) {
 		case keys.Match:
-			return d, keys.Match, nil
+			return a.device, keys.Match, nil
 		case keys.Mismatch:
-			stranger = d
+			stranger = a.device
 		default:
-			if unknown == nil {
-				unknown = d
+			if a.at < nearest {
+				unknown, nearest = a.device, a.at
+			}
+			if late == nil {
+				late = r.cfg.Clock.After(lateTime)
 			}
 		}
 	}
