@@ -66,9 +66,9 @@ test-vm:         ## soft and hard resets on a real kernel in QEMU, E1 to E13 (ro
 	@.ci/need $$(cat test/vm/packages)
 	PAPERCLIP_VM=1 $(GO) test ./test/vm -run '$(PARTS)' -count=1 -timeout 50m -v
 
-soak-power:      ## N power cuts at random moments of a reset under load on RAID1 (make soak-power N=200)
+soak-power:      ## N power cuts at random moments of a reset under load on RAID1 (N=200; again: SEED=… ONLY=7)
 	@.ci/need $$(cat test/vm/packages)
-	PAPERCLIP_VM=1 PAPERCLIP_CUTS=$(CUTS) $(GO) test ./test/vm -run '^TestSoakPower$$' -count=1 -timeout 0 -v
+	PAPERCLIP_VM=1 PAPERCLIP_CUTS=$(CUTS) PAPERCLIP_SEED=$(SEED) PAPERCLIP_ONLY=$(ONLY) $(GO) test ./test/vm -run '^TestSoakPower$$' -count=1 -timeout 0 -v
 
 bench-recovery-vm: ## locked out to signed in, beside a rescue shell, on the same virtual machine
 	@.ci/need $$(cat test/vm/packages)

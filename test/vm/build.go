@@ -23,12 +23,13 @@ type Built struct {
 // Build makes the programs, static as they ship, and the image unless it is cached. dir takes the
 // programs, root is the module's folder.
 func Build(ctx context.Context, root, dir string) (Built, error) {
-	b := Built{Guest: filepath.Join(dir, "guest"), Paperclip: filepath.Join(dir, "paperclip"), Payload: filepath.Join(dir, "payload.tar")}
+	b := Built{Guest: filepath.Join(dir, "guest"), Payload: filepath.Join(dir, "payload.tar")}
 	payload := filepath.Join(dir, "payload")
+	b.Paperclip = filepath.Join(payload, "paperclip") // an owner's computer may be inside the NAS: see the soak
 	for _, args := range [][]string{
 		{"build", "-o", b.Guest, "./test/vm/guest"},
-		{"build", "-o", b.Paperclip, "./cmd/paperclip"},
 		{"build", "-o", filepath.Join(payload, "paperclipd"), "./cmd/paperclipd"},
+		{"build", "-o", b.Paperclip, "./cmd/paperclip"},
 		{"build", "-o", filepath.Join(payload, "trespass"), "./test/vm/trespass"},
 		{"test", "-c", "-o", filepath.Join(payload, "gpio.test"), "./internal/device/panel/gpio"},
 	} {

@@ -86,6 +86,7 @@ func (m *Machine) Suspend(ctx context.Context) error {
 			if err := m.Quit(ctx); err != nil {
 				return err
 			}
+			m.kept = m.config.Dir
 			for _, name := range diskNames {
 				if err := run(ctx, "qemu-img", "convert", "-O", "raw", m.path(name+".qcow2"), m.path(name+".base")); err != nil {
 					return err
@@ -103,6 +104,11 @@ func (m *Machine) Suspend(ctx context.Context) error {
 	}
 }
 
+// Beside is another machine that wakes from what this one's Suspend kept, with disks and a LAN of its own.
+func (m *Machine) Beside(ctx context.Context, c Config) (*Machine, error) {
+	return &Machine{config: c, kept: m.kept}, copyFile(ctx, m.path("initramfs"), filepath.Join(c.Dir, "initramfs"))
+}
+
 // Wake goes on from where Suspend left, with the disks as they were then and a log of every write from
 // now on.
 func (m *Machine) Wake(ctx context.Context) error {
@@ -115,13 +121,13 @@ func (m *Machine) Wake(ctx context.Context) error {
 		}
 	}
 	m.storage = journal
-	return m.start(ctx, "", "-incoming", "exec:cat "+m.path("memory"))
+	return m.start(ctx, "", "-incoming", "exec:cat "+filepath.Join(m.kept, "memory"))
 }
 
 // rewind puts the plain images back to what they were at Suspend.
 func (m *Machine) rewind(ctx context.Context) error {
 	for _, name := range diskNames {
-		if err := copyFile(ctx, m.path(name+".base"), m.path(name+".raw")); err != nil {
+		if err := copyFile(ctx, filepath.Join(m.kept, name+".base"), m.path(name+".raw")); err != nil {
 			return err
 		}
 	}

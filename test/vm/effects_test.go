@@ -57,6 +57,9 @@ func testDoctor(t *testing.T, ctx context.Context, n *nas) {
 			t.Errorf("doctor: %s: %s", c.ID, c.Why)
 		}
 	}
+	if _, told := found["beep_timing"]; !told {
+		t.Error("doctor does not say whether core, as its unit runs it, has its real-time thread")
+	}
 	for _, id := range settingParts() {
 		if why, asked := found["setting."+id]; !asked || strings.HasPrefix(why, "Not on this system") {
 			t.Errorf("%s is switched on, and doctor says %q", id, why)

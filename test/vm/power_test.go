@@ -3,14 +3,14 @@
 package vm
 
 import (
+	"cmp"
 	"context"
+	_ "embed"
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"path/filepath"
-	"regexp"
 	"strconv"
-	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -20,92 +20,145 @@ import (
 // loadDir is where somebody saves files while the power fails.
 const loadDir = "/srv/data/load"
 
-// soak is a NAS with an open claim, to be reset and cut again and again from the same moment.
+//go:embed owner.sh
+var ownerScript []byte
+
+// The parts of a reset that a cut can fall into.
+const (
+	before  = "before acceptance"
+	between = "between acceptance and commit"
+	after   = "after commit"
+)
+
+// aims is where cut after cut is meant to fall, and whether the disks lose their write cache with it. Any
+// five in a row have both kinds, and each part.
+var aims = [...]struct {
+	part  string
+	cache bool
+}{{between, false}, {before, true}, {between, true}, {after, true}, {between, true}, {before, false}, {between, false}, {after, false}}
+
+// machines is how many are cut beside each other: an emulated one keeps one processor busy.
+const machines = 2
+
+// soak is what all cuts begin from: a NAS with files being saved on its array and an owner's computer that
+// has shown the plan and waits for nothing but the new password.
 type soak struct {
-	*nas
-	code     [4]int
 	old, new map[string]string // the rows before and after
 	files    Manifest
-	windows  []window
-}
+	spans    map[string]time.Duration // how long each part takes, without a cut
+	seed     uint64
 
-// A window is a part of a reset, by what rescue says at its beginning: cuts fall at random moments of it.
-type window struct {
-	says string
-	span time.Duration
+	mu     sync.Mutex
+	counts map[string]int
 }
 
 // TestSoakPower takes the power away at random moments of a reset of scope all, while files are being saved
-// on the array, PAPERCLIP_CUTS times. Every second time the disks lose their write cache too. After each
-// cut the NAS boots: all its settings are old or all are new, both password stores agree, and no file changed.
+// on the array, PAPERCLIP_CUTS times: some before the NAS accepts it, some between acceptance and commit,
+// some after. Every second time the disks lose all that they were not told to keep. After each cut the NAS
+// boots: its settings are all old or all new, both password stores agree, what was promised before the cut
+// is kept, and no file changed. PAPERCLIP_SEED takes the moments of an earlier run, PAPERCLIP_ONLY one of them.
 func TestSoakPower(t *testing.T) {
 	cuts, err := strconv.Atoi(os.Getenv("PAPERCLIP_CUTS"))
 	if err != nil || cuts < 1 {
 		t.Skip("PAPERCLIP_CUTS does not say how many: run make soak-power N=5")
 	}
+	seed, err := strconv.ParseUint(cmp.Or(os.Getenv("PAPERCLIP_SEED"), fmt.Sprint(time.Now().UnixNano())), 10, 64)
+	check(t, err)
+	only, err := strconv.Atoi(cmp.Or(os.Getenv("PAPERCLIP_ONLY"), "0"))
+	check(t, err)
 	ctx := t.Context()
+	done := phase(t, "build, boot, install, dress")
 	n := boot(t, ctx, programs(t, ctx))
 	n.install(t, ctx)
 	n.dress(t, ctx)
-	soakPower(t, ctx, n, cuts)
-}
-
-func soakPower(t *testing.T, ctx context.Context, n *nas, cuts int) {
-	t.Helper()
+	done()
 	s := newSoak(t, ctx, n)
-	seed := uint64(time.Now().UnixNano())
-	for _, w := range s.windows {
-		t.Logf("from %q to the end: %.1f s", w.says, w.span.Seconds())
-	}
-	t.Logf("seed %d", seed)
-	random := rand.New(rand.NewPCG(seed, 0))
-	count := map[string]int{}
-	for i := range cuts {
-		w, cache := s.windows[i/2%len(s.windows)], i%2 == 1
-		after := time.Duration(random.Int64N(int64(w.span)))
-		name := fmt.Sprintf("cut %d, write cache kept, %.2f s after %q", i+1, after.Seconds(), w.says)
-		if cache {
-			name = strings.Replace(name, "kept", "lost", 1)
-		}
-		t.Run(name, func(t *testing.T) {
-			defer phase(t, "took")()
-			result := s.cut(t, ctx, w.says, after, cache)
-			count[result]++
-			if t.Failed() {
-				count["failed"]++
-				s.confess(t)
+	s.seed = seed
+	t.Logf("SEED=%d", s.seed)
+
+	numbers := make(chan int)
+	go func() {
+		defer close(numbers)
+		for i := 1; i <= cuts; i++ {
+			if only == 0 || i == only {
+				numbers <- i
 			}
-			t.Log(result)
-			check(t, s.Cut())
+		}
+	}()
+	var all sync.WaitGroup
+	for range machines {
+		m := n.beside(t, ctx)
+		all.Go(func() {
+			for i := range numbers {
+				t.Run(fmt.Sprint("cut ", i), func(t *testing.T) { s.run(t, ctx, m, s.aim(i)) })
+			}
 		})
 	}
-	t.Logf("%d power cuts: %d all old, %d all new; %d half-states or changed files", cuts, count["all old"], count["all new"], count["failed"])
-	if count["all old"]+count["all new"] != cuts {
+	all.Wait()
+	s.total(t, cuts, only != 0)
+}
+
+// total says what came of all cuts.
+func (s *soak) total(t *testing.T, cuts int, one bool) {
+	t.Helper()
+	c := s.counts
+	t.Logf("%d power cuts (%d the process killed, %d the disks' cache lost too); %d %s, %d %s, %d %s; %d all old, %d all new; %d half-states; %d files of %d changed on the array",
+		c["cuts"], c["kill"], c["flush"], c[before], before, c[between], between, c[after], after,
+		c[allOld], c[allNew], c[halfState], c["changed"], s.files.Files())
+	switch {
+	case one:
+	case c[allOld]+c[allNew] != cuts:
 		t.Error("not every cut ended all old or all new")
+	case c[between] == 0:
+		t.Error("no cut fell " + between + ": that proves nothing")
 	}
+}
+
+func (s *soak) count(what string, n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.counts[what] += n
+}
+
+// A cut is one to be made.
+type cut struct {
+	number int
+	part   string        // that it is meant to fall into
+	after  time.Duration // from the beginning of that
+	cache  bool          // the disks lose what they were not told to keep
+}
+
+// aim is the cut of a number: with the same seed and the same spans always the same.
+func (s *soak) aim(number int) cut {
+	a := aims[(number-1)%len(aims)]
+	random := rand.New(rand.NewPCG(s.seed, uint64(number)))
+	return cut{number, a.part, time.Duration(random.Float64() * float64(s.spans[a.part])), a.cache}
 }
 
 // newSoak brings a NAS to the moment, and resets it once without a cut, to know how that looks and how
 // long it takes.
 func newSoak(t *testing.T, ctx context.Context, n *nas) *soak {
 	t.Helper()
-	s := &soak{nas: n, old: n.look(t, ctx, OldSubnet, GuestAddress)}
-	s.code = n.openClaim(t, ctx)
+	defer phase(t, "up to the plan, and once without a cut")()
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Minute)
+	defer cancel()
+	s := &soak{old: n.look(t, ctx, OldSubnet, GuestAddress), counts: map[string]int{}}
 	var err error
 	s.files, err = n.Agent.Manifest(ctx, "/srv")
 	check(t, err)
+	n.askOwner(t, ctx)
+	n.shell(t, ctx, "systemd-run --quiet --collect --unit=load "+guestProgram+" load "+loadDir)
 	check(t, n.Suspend(ctx))
-	r := s.begin(t, ctx)
-	for _, says := range []string{"The NAS changes its settings", "Handing it over"} {
-		s.windows = append(s.windows, window{says, 0})
-	}
-	handed := time.Now()
-	check(t, r.Says(ctx, s.windows[0].says))
+
+	began := n.accepts(t, ctx)
+	check(t, n.shows(ctx, markerThere))
 	accepted := time.Now()
-	check(t, r.Says(ctx, "Signing in anew"))
-	s.windows[0].span, s.windows[1].span = time.Since(accepted), time.Since(handed)
-	_, _, _, err = r.Wait(ctx)
-	check(t, err)
+	check(t, n.shows(ctx, markerGone))
+	s.spans = map[string]time.Duration{before: accepted.Sub(began) * 9 / 10, between: time.Since(accepted), after: 5 * time.Second}
+	for _, p := range []string{before, between, after} {
+		t.Logf("%s: cuts fall into %.2f s", p, s.spans[p].Seconds())
+	}
+	check(t, n.lan.Connects(ctx, Client, LeasedAddress, "22"))
 	s.new = n.look(t, ctx, Client, LeasedAddress)
 	for _, row := range rows() {
 		if row.id != "E13" && s.old[row.id] == s.new[row.id] {
@@ -116,130 +169,44 @@ func newSoak(t *testing.T, ctx context.Context, n *nas) *soak {
 	return s
 }
 
-// begin goes on from the saved moment, with files being saved, until a reset is handed over.
-func (s *soak) begin(t *testing.T, ctx context.Context) *Rescue {
+// askOwner opens a claim and puts an owner's computer on the LAN, inside the machine, so that it is saved
+// with it; and waits until that has shown the plan and asks for the new password.
+func (n *nas) askOwner(t *testing.T, ctx context.Context) {
 	t.Helper()
-	check(t, s.Wake(ctx))
-	s.shell(t, ctx, "systemd-run --quiet --collect --unit=load "+guestProgram+" load "+loadDir)
-	r, err := s.lan.StartRescue(ctx, s.built.Paperclip, t.TempDir(), "--administrator", "anna", "--scope", string(reset.All))
-	check(t, err)
-	check(t, r.Tell(s.code))
-	check(t, r.Says(ctx, "Handing it over"))
-	return r
-}
-
-// cut does it once, and says how the NAS came up.
-func (s *soak) cut(t *testing.T, ctx context.Context, says string, after time.Duration, cache bool) string {
-	ctx, cancel := context.WithTimeout(ctx, 15*time.Minute)
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	r := s.begin(t, ctx)
-	check(t, r.Says(ctx, says))
-	pause(ctx, after)
-	check(t, s.Cut())
-	r.Stop()
-	acknowledged := s.acknowledged(t)
-	if cache {
-		lost, err := s.Forget(ctx)
-		check(t, err)
-		t.Logf("%d writes to the disks are lost", lost)
-	}
-	check(t, s.BootRaw(ctx))
-	s.running(t, ctx)
-	s.serving(t, ctx)
-	s.ended(t, ctx)
-
-	result := s.judge(t, ctx)
-	s.passwords(t, ctx, r, result)
-	saved, err := strconv.Atoi(s.shell(t, ctx, guestProgram+" check-load "+loadDir))
+	code := n.openClaim(t, ctx)
+	r, err := n.Agent.Do(ctx, ownerScript, "bash", "-s", fmt.Sprintf("%d%d%d%d", code[0], code[1], code[2], code[3]), string(reset.All))
 	check(t, err)
-	if saved < acknowledged {
-		t.Errorf("%d files were saved and synced, %d are there", acknowledged, saved)
+	if r.Exit != 0 {
+		t.Fatalf("owner.sh: exit %d: %s%s", r.Exit, r.Stdout, r.Stderr)
 	}
-	t.Logf("%d files were saved meanwhile, %d are there, each whole", acknowledged, saved)
-	now, err := s.Agent.Manifest(ctx, "/srv")
-	check(t, err)
-	for _, change := range s.files.Changes(now, loaded) {
-		t.Error("on the array: ", change)
+	n.shell(t, ctx, "systemd-run --quiet --collect --unit=tell "+guestProgram+` tell /var/lib/paperclip '"state":"([a-z]+)"' journal.b journal.open`)
+	if err := n.shows(ctx, "Choosing the new password"); err != nil {
+		n.confess(t)
+		t.Fatal(err)
 	}
-	return result
 }
 
-// loaded are the names that whoever saves files makes, and the folder that their folder is new in.
-func loaded(path string) string {
-	if path == filepath.Dir(loadDir) || path == loadDir || strings.HasPrefix(path, loadDir+"/") {
-		return "files were being saved there"
-	}
-	return ""
-}
-
-var savedLine = regexp.MustCompile(`(?m)^saved (\d+)\r?$`)
-
-// acknowledged is how many files the guest had said to be safe.
-func (s *soak) acknowledged(t *testing.T) int {
+// beside is another machine that wakes from the same moment.
+func (n *nas) beside(t *testing.T, ctx context.Context) *nas {
 	t.Helper()
-	console, err := os.ReadFile(s.path("console"))
+	c := site(t, ctx, n.built)
+	m, err := n.Beside(ctx, c)
 	check(t, err)
-	all := savedLine.FindAllSubmatch(console, -1)
-	if len(all) == 0 {
-		t.Fatal("nothing was saved before the cut: the NAS was under no load")
-	}
-	last, err := strconv.Atoi(string(all[len(all)-1][1]))
-	check(t, err)
-	return last + 1
+	return &nas{Machine: m, built: n.built, lan: c.LAN, dir: c.Dir}
 }
 
-// ended waits until no reset is open any more.
-func (s *soak) ended(t *testing.T, ctx context.Context) {
+// accepts goes on from the saved moment and gives the owner's computer the new password, so that it hands
+// the plan over. It returns when that was.
+func (n *nas) accepts(t *testing.T, ctx context.Context) time.Time {
 	t.Helper()
-	limited, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	state, err := s.Agent.Until(limited, `s=$(paperclipd status --json); echo "$s" | python3 -c 'import json,sys; j=json.load(sys.stdin)["journal"]; print(j); sys.exit(j.get("state") not in (None, "", "committed", "undone"))'`)
-	check(t, err)
-	t.Logf("the journal says %s", state)
+	check(t, n.Wake(ctx))
+	check(t, n.shows(ctx, "\nsaved ")) // the array is under load
+	began := time.Now()
+	n.shell(t, ctx, "echo '"+newPassword+"' > /run/owner/password")
+	return began
 }
 
-// judge waits until the rows are all old or all new.
-func (s *soak) judge(t *testing.T, ctx context.Context) string {
-	t.Helper()
-	var seen map[string]string
-	for end := time.Now().Add(patience); ; pause(ctx, time.Second) {
-		from, address := OldSubnet, GuestAddress
-		if !s.lan.Reachable(ctx, from, address) {
-			from, address = Client, LeasedAddress
-		}
-		seen = s.look(t, ctx, from, address)
-		old, now := 0, 0
-		for _, row := range rows() {
-			if seen[row.id] == s.old[row.id] {
-				old++
-			}
-			// Each run has a password of its own.
-			if seen[row.id] == s.new[row.id] || row.id == "E1" && seen[row.id] != s.old[row.id] {
-				now++
-			}
-		}
-		switch {
-		case old == len(rows()):
-			return "all old"
-		case now == len(rows()):
-			return "all new"
-		case time.Now().After(end):
-			for _, row := range rows() {
-				t.Errorf("%s (%s): old %q, new %q, is %q", row.id, row.what, s.old[row.id], s.new[row.id], seen[row.id])
-			}
-			return "a half-state"
-		}
-	}
-}
-
-// passwords asks SSH and SMB which password holds.
-func (s *soak) passwords(t *testing.T, ctx context.Context, r *Rescue, result string) {
-	t.Helper()
-	if result == "all old" {
-		s.witness(t, ctx, say{"anna", oldPassword, Accepted}, say{"ben", benPassword, Accepted})
-		return
-	}
-	password, err := r.Password()
-	check(t, err)
-	s.witnessAt(t, ctx, Client, LeasedAddress, say{"anna", password, Accepted}, say{"anna", oldPassword, Refused}, say{"ben", benPassword, Accepted})
-}
+// newPassword is what every cut reset would set.
+const newPassword = "violet tractor 9 gulls"

@@ -39,6 +39,7 @@ type Machine struct {
 	ear     *qmp.Client
 	config  Config
 	storage storage
+	kept    string // folder of what Suspend kept
 	command *exec.Cmd
 	ended   chan struct{} // closed when QEMU has ended
 	endErr  error         // valid once ended is closed

@@ -10,12 +10,16 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 )
 
 // Load is somebody who saves files all the time: each whole, synced, and told on the serial line once it
 // is safe. The content follows from the number, so that it can be checked without keeping it.
 
-const loadSize = 64 << 10
+const (
+	loadSize  = 64 << 10
+	loadPause = 50 * time.Millisecond // the emulated NAS has other things to do as well
+)
 
 func loadName(dir string, i int) string { return filepath.Join(dir, fmt.Sprintf("saved %06d", i)) }
 
@@ -44,6 +48,7 @@ func load(dir string) error {
 		if _, err := fmt.Fprintf(told, "\nsaved %d\n", i); err != nil {
 			return err
 		}
+		time.Sleep(loadPause)
 	}
 }
 
