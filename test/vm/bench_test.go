@@ -42,11 +42,9 @@ func TestBenchRecovery(t *testing.T) {
 
 // laps prints how long each phase of one way takes.
 func laps(t *testing.T, way string) (lap func(what string) time.Duration) {
-	last := time.Now()
+	next := stopwatch()
 	return func(what string) time.Duration {
-		now := time.Now()
-		took := now.Sub(last)
-		last = now
+		took := next()
 		t.Logf("%s: %5.1f s  %s", way, took.Seconds(), what)
 		return took
 	}

@@ -91,7 +91,6 @@ func (n *nas) fell(t *testing.T) fallen {
 func (s *soak) run(t *testing.T, ctx context.Context, n *nas, c cut) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Minute)
 	defer cancel()
-	began := time.Now()
 	kind := "kill"
 	if c.cache {
 		kind = "flush"
@@ -104,7 +103,9 @@ func (s *soak) run(t *testing.T, ctx context.Context, n *nas, c cut) {
 		}
 		check(t, n.Cut())
 	}()
+	lap := stopwatch()
 	f, lost := s.cut(t, ctx, n, c)
+	off := lap()
 	if c.cache {
 		kind = fmt.Sprintf("flush (%d writes lost)", lost)
 	}
@@ -113,6 +114,7 @@ func (s *soak) run(t *testing.T, ctx context.Context, n *nas, c cut) {
 	n.running(t, ctx)
 	n.serving(t, ctx)
 	state := n.settled(t, ctx)
+	up := lap()
 	result := s.judge(t, ctx, n)
 	s.count(result, 1)
 	n.passwords(t, ctx, result)
@@ -121,8 +123,18 @@ func (s *soak) run(t *testing.T, ctx context.Context, n *nas, c cut) {
 	if (f.promised || f.part == after) && result != allNew {
 		t.Errorf("it was accepted (told %v, %s) and the settings are %s", f.promised, f.part, result)
 	}
-	t.Logf("cut %d: aimed %.2f s into %s, fell %s, %s; the journal was %s, is %s; %s; %d files saved meanwhile, each whole; %.0f s",
-		c.number, c.after.Seconds(), c.part, f.part, kind, f.journal, state, result, f.saved, time.Since(began).Seconds())
+	t.Logf("cut %d: aimed %.2f s into %s, fell %s, %s; the journal was %s, is %s; %s; %d files saved meanwhile, each whole; off after %.0f s, up after %.0f s, judged in %.0f s",
+		c.number, c.after.Seconds(), c.part, f.part, kind, f.journal, state, result, f.saved, off.Seconds(), up.Seconds(), lap().Seconds())
+}
+
+// stopwatch gives the time since it was last asked.
+func stopwatch() func() time.Duration {
+	last := time.Now()
+	return func() time.Duration {
+		now := time.Now()
+		defer func() { last = now }()
+		return now.Sub(last)
+	}
 }
 
 // cut goes on from the saved moment and takes the power away.

@@ -37,8 +37,8 @@ var aims = [...]struct {
 	cache bool
 }{{between, false}, {before, true}, {between, true}, {after, true}, {between, true}, {before, false}, {between, false}, {after, false}}
 
-// machines is how many are cut beside each other: an emulated one keeps one processor busy.
-const machines = 2
+// machines is how many are cut beside each other: an emulated one keeps one processor busy, and waits now and then.
+const machines = 3
 
 // soak is what all cuts begin from: a NAS with files being saved on its array and an owner's computer that
 // has shown the plan and waits for nothing but the new password.
