@@ -131,11 +131,38 @@ func (c *Core) hardRequest(ctx context.Context, s survey, r *reset.Request, answ
 		}
 		return catalog.New("wizard_answer", "the name cannot be changed here: "+why)
 	}
+	if err := c.tryAccount(ctx, s, *r); err != nil {
+		return err
+	}
 	if r.Administrator == "" || !reset.WayIn(*r, s.settings, s.covered) {
 		return catalog.New("no_way_in_left")
 	}
 	return c.tryNetwork(ctx, *r)
 }
+
+// tryAccount asks, before anybody accepts a plan that says so, whether a new
+// administrator's account can be made here. Preparing has no side effect.
+func (c *Core) tryAccount(ctx context.Context, s survey, r reset.Request) error {
+	if !r.Wizard.NewAdministrator {
+		return nil
+	}
+	if err := reset.CheckNewAccount(r.Administrator, s.settings); err != nil {
+		return catalog.New("account_name", err.Error()).Because(err)
+	}
+	if len(s.settings.Administrators()) == 0 { // the accounts of people are not ours to change here
+		return catalog.New("account_name", "the accounts of this NAS cannot be read")
+	}
+	if c.cfg.Policy.Asks(r.Effects()) == access.SecondProof {
+		return catalog.New("account_name", "the owner chose that a recovery code of the administrator is needed, and a new one has none")
+	}
+	accounts := slices.DeleteFunc(slices.Clone(c.cfg.Adapters), func(a setting.Adapter) bool { return !slices.Contains(a.Effects(), nas.E1) })
+	_, err := prepareAll(ctx, accounts, setting.Request{Mode: r.Mode, Administrator: r.Administrator, Wizard: r.Wizard, Password: anyPassword()})
+	return err
+}
+
+// anyPassword stands for the new password while it is only asked whether it could be
+// set: nothing that is prepared with it is carried out.
+func anyPassword() access.Secret { return access.NewSecret("a password that nothing ever has") }
 
 // tryNetwork asks the network's adapters whether they can carry the answers
 // out, before anybody accepts a plan that says so. Preparing has no side effect.

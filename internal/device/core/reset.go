@@ -199,7 +199,7 @@ func (s survey) plan(r reset.Request) (reset.Plan, error) {
 	if _, err := reset.ParseScope(string(r.Scope)); err != nil {
 		return reset.Plan{}, catalog.New("usage", err.Error())
 	}
-	if a, ok := s.settings.Account(r.Administrator); r.Administrator != "" && (!ok || !a.Administrator) {
+	if a, ok := s.settings.Account(r.Administrator); r.Administrator != "" && (!ok || !a.Administrator) && !r.Wizard.NewAdministrator {
 		return reset.Plan{}, catalog.New("unknown_administrator", r.Administrator)
 	}
 	if a, ok := s.settings.Account(r.Administrator); r.SecondFactor && (!ok || !a.SecondFactor || !reset.SetsPassword(r.Mode, r.Scope)) {
@@ -391,10 +391,10 @@ func (c *Core) judge(s survey, plan reset.Plan, password access.Secret) error {
 		return nil
 	}
 	a, ok := s.settings.Account(plan.Administrator)
-	if !ok {
+	if !ok && !plan.Request().Wizard.NewAdministrator {
 		return catalog.New("unknown_administrator", plan.Administrator)
 	}
-	if r := access.CheckPassword(password, a.SecondFactor, a.Name, c.name()); r != access.PasswordFits {
+	if r := access.CheckPassword(password, a.SecondFactor, plan.Administrator, c.name()); r != access.PasswordFits {
 		return catalog.New(catalog.ID(r))
 	}
 	return nil

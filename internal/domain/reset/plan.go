@@ -194,6 +194,9 @@ func (p *Plan) add(e nas.Effect, s nas.Settings, r Request) {
 	if e == nas.E1 {
 		who := orChosen(administrator)
 		before, after = who+": the password of now", who+": the new password that you choose; every session of that account is ended"
+		if r.Wizard.NewAdministrator {
+			before, after = who+": no such account", "a new administrator "+who+" is made, with the new password that you choose and an own, empty home folder on no volume"
+		}
 	}
 	if before == after {
 		return

@@ -18,6 +18,9 @@ type Wizard struct {
 	Name    string    `json:"name"`    // what the NAS is called then; empty: as it is
 	Network []Address `json:"network"` // interfaces with an address set by hand; all others use DHCP
 	Restore Restore   `json:"restore"` // what is to follow
+	// NewAdministrator: there is no account of the administrator's name yet; the
+	// reset makes it.
+	NewAdministrator bool `json:"new_administrator,omitempty"`
 }
 
 // Address is one interface's address, set by hand. IPv6 is always automatic.
@@ -166,6 +169,10 @@ func (w Wizard) Static(name string) (Address, bool) {
 func (w Wizard) Apply(e nas.Effect, s nas.Settings, administrator string) nas.Settings {
 	s = Apply(e, s, administrator)
 	switch {
+	case e == nas.E1 && w.NewAdministrator:
+		if _, here := s.Account(administrator); !here {
+			s.Accounts = append(s.Accounts, nas.Account{Name: administrator, Administrator: true, Enabled: true, PasswordChanges: 1})
+		}
 	case e == nas.H1 && w.Name != "":
 		s.Name = w.Name
 	case e == nas.E4:

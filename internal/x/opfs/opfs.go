@@ -104,6 +104,9 @@ type FS interface {
 	Rename(op, from, to string) error
 	Remove(op, path string) error
 	MkdirAll(op, path string, perm fs.FileMode) error
+	// Chown gives a file or directory another owner; a symbolic link itself,
+	// never what it leads to.
+	Chown(op, path string, uid, gid int) error
 	// SyncDir makes renames, creations and removals in a directory durable.
 	SyncDir(op, path string) error
 	// Lock takes the exclusive record lock (fcntl) on a lock file, which is
@@ -163,6 +166,10 @@ func (o osFS) Remove(op, path string) error {
 
 func (o osFS) MkdirAll(op, path string, perm fs.FileMode) error {
 	return o.hook.Around(op, func() error { return os.MkdirAll(path, perm) })
+}
+
+func (o osFS) Chown(op, path string, uid, gid int) error {
+	return o.hook.Around(op, func() error { return os.Lchown(path, uid, gid) })
 }
 
 func (o osFS) SyncDir(op, path string) error {
@@ -233,6 +240,7 @@ func (u under) Attributes(p string) (Attributes, error)    { return u.fsys.Attri
 func (u under) Rename(op, from, to string) error           { return u.fsys.Rename(op, u.path(from), u.path(to)) }
 func (u under) Remove(op, p string) error                  { return u.fsys.Remove(op, u.path(p)) }
 func (u under) SyncDir(op, p string) error                 { return u.fsys.SyncDir(op, u.path(p)) }
+func (u under) Chown(op, p string, uid, gid int) error     { return u.fsys.Chown(op, u.path(p), uid, gid) }
 func (u under) MkdirAll(op, p string, m fs.FileMode) error { return u.fsys.MkdirAll(op, u.path(p), m) }
 
 func (u under) CreateExclusive(op, p string, m fs.FileMode) (File, error) {

@@ -166,8 +166,11 @@ func inject(e nas.Effect, s *nas.Settings, raw json.RawMessage) error {
 func (a adapter) partOf(s State, administrator string) (part, error) {
 	if a.effect == nas.E1 {
 		account, ok := s.Settings.Account(administrator)
-		if !ok {
-			return part{}, fmt.Errorf("there is no account %s", administrator)
+		if administrator == "" {
+			return part{}, errors.New("the step names no account")
+		}
+		if !ok { // not yet, where the reset makes it
+			return part{}, nil
 		}
 		account.SecondFactor = false // E13's alone
 		return part{Account: &account, Hash: s.Hashes[administrator]}, nil
@@ -188,15 +191,26 @@ func (a adapter) put(s *State, administrator string, p part) error {
 	default:
 		return inject(a.effect, &s.Settings, p.Settings)
 	}
-	for i := range s.Settings.Accounts {
-		if a := &s.Settings.Accounts[i]; a.Name == administrator {
-			factor := a.SecondFactor
-			*a = *p.Account
-			a.SecondFactor = factor
-		}
-	}
-	s.Hashes[administrator] = p.Hash
+	putAccount(s, administrator, p)
 	return nil
+}
+
+// putAccount replaces one account, or makes it, or takes it away again.
+func putAccount(s *State, name string, p part) {
+	i := slices.IndexFunc(s.Settings.Accounts, func(a nas.Account) bool { return a.Name == name })
+	switch {
+	case p.Account == nil:
+		s.Settings.Accounts = slices.DeleteFunc(s.Settings.Accounts, func(a nas.Account) bool { return a.Name == name })
+		delete(s.Hashes, name)
+		return
+	case i < 0:
+		s.Settings.Accounts = append(s.Settings.Accounts, *p.Account)
+	default:
+		factor := s.Settings.Accounts[i].SecondFactor
+		s.Settings.Accounts[i] = *p.Account
+		s.Settings.Accounts[i].SecondFactor = factor
+	}
+	s.Hashes[name] = p.Hash
 }
 
 // putOthers replaces the accounts that H3 is about, each by its name.
@@ -246,6 +260,9 @@ func (a adapter) Prepare(_ context.Context, q setting.Request) ([]reset.Step, er
 	renewed, err2 := a.partOf(next, q.Administrator)
 	if err := errors.Join(err1, err2); err != nil || old.equal(renewed) {
 		return nil, err
+	}
+	if a.effect == nas.E1 && (renewed.Account == nil || q.Wizard.NewAdministrator && old.Account != nil) {
+		return nil, fmt.Errorf("an account %s is not as it was asked for: %w", q.Administrator, setting.ErrPermanent)
 	}
 	d := data{Old: old, New: renewed}
 	if a.effect == nas.E1 || a.effect == nas.H3 {

@@ -108,7 +108,7 @@ func (a *Adapter) PrepareRestore(ctx context.Context, raw json.RawMessage) ([]re
 		if x.NoPassword = x.NoPassword && now.NoPassword; !here || !ordinary(x.Name) || now.NT == "" || now == x.value {
 			continue
 		}
-		step, err := saved.Step(a, "account of "+x.Name+" in Samba", change{x.Name, now, x.value})
+		step, err := saved.Step(a, "account of "+x.Name+" in Samba", change{User: x.Name, From: now, To: x.value})
 		if err != nil {
 			return nil, err
 		}

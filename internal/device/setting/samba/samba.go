@@ -23,7 +23,9 @@
 // the one account through Samba's library, and so within Samba's own lock and
 // transaction. Reading back is pdbedit's, another program.
 //
-// The package never creates an account, never sets a blank password, and never
+// Where a hard reset makes a new administrator's account, that one gets an SMB
+// account too, which an undo takes away again; it is the only one that the
+// package ever makes or deletes. It never sets a blank password, and never
 // touches a database that is not on this machine (LDAP, a domain controller's).
 package samba
 
@@ -37,6 +39,7 @@ import (
 	"strings"
 
 	"github.com/paperclip-nas/paperclip/internal/device/setting"
+	"github.com/paperclip-nas/paperclip/internal/domain/catalog"
 	"github.com/paperclip-nas/paperclip/internal/domain/nas"
 	"github.com/paperclip-nas/paperclip/internal/domain/reset"
 	"github.com/paperclip-nas/paperclip/internal/x/clock"
@@ -128,6 +131,7 @@ type change struct {
 	User string `json:"user"`
 	From value  `json:"from"`
 	To   value  `json:"to"`
+	New  bool   `json:"new,omitempty"` // there is no account before
 }
 
 // Prepare hashes the new password, where the administrator has an SMB account
@@ -143,7 +147,11 @@ func (a *Adapter) Prepare(ctx context.Context, r setting.Request) ([]reset.Step,
 	if r.Password.Empty() {
 		return nil, errors.New("a blank password is never set")
 	}
-	steps, err := a.password(ctx, r)
+	prepare := a.password
+	if r.Mode == reset.Hard && r.Wizard.NewAdministrator {
+		prepare = a.account
+	}
+	steps, err := prepare(ctx, r)
 	if err != nil || !slices.Contains(reset.Effects(r.Mode, r.Scope), nas.H3) {
 		return steps, err
 	}
@@ -166,7 +174,7 @@ func (a *Adapter) locks(ctx context.Context, administrator string) ([]reset.Step
 		}
 		locked := old
 		locked.Disabled, locked.NoPassword = true, false
-		data, err := json.Marshal(change{name, old, locked})
+		data, err := json.Marshal(change{User: name, From: old, To: locked})
 		if err != nil {
 			return nil, err
 		}
@@ -196,18 +204,37 @@ func (a *Adapter) password(ctx context.Context, r setting.Request) ([]reset.Step
 	if err := a.probe(ctx); err != nil {
 		return nil, fmt.Errorf("%s has a password for SMB that cannot be replaced: %w", r.Administrator, err)
 	}
+	return a.renewed(r, change{User: r.Administrator, From: old})
+}
+
+// renewed is the step that gives an account the new password.
+func (a *Adapter) renewed(r setting.Request, c change) ([]reset.Step, error) {
 	hash, err := ntHash(r.Password.Reveal())
 	if err != nil {
 		return nil, err
 	}
 	// A time of 0 would force another change; a clock that lost its time must
 	// not set one before the last.
-	changed := max(a.cfg.Clock.Now().Unix(), old.Changed, 1)
-	data, err := json.Marshal(change{r.Administrator, old, value{NT: hash, Changed: changed}})
-	if err != nil {
+	c.To = value{NT: hash, Changed: max(a.cfg.Clock.Now().Unix(), c.From.Changed, 1)}
+	data, err := json.Marshal(c)
+	return []reset.Step{{Name: "password of " + c.User + " in Samba", Adapter: ID, Effects: []nas.Effect{nas.E1}, Data: data}}, err
+}
+
+// account is the step that makes an SMB account for a new administrator. Where
+// Samba's database cannot be changed there is none, as the plan says.
+func (a *Adapter) account(ctx context.Context, r setting.Request) ([]reset.Step, error) {
+	_, err := a.lookUp(ctx, r.Administrator)
+	switch {
+	case err == nil: // whose password opens it is not known
+		return nil, catalog.New("account_name", "Samba has an account "+r.Administrator+" already")
+	case errors.Is(err, opfs.ErrNoCommand):
+		return nil, nil
+	case !errors.Is(err, errNoAccount):
 		return nil, err
+	case a.probe(ctx) != nil:
+		return nil, nil
 	}
-	return []reset.Step{{Name: "password of " + r.Administrator + " in Samba", Adapter: ID, Effects: []nas.Effect{nas.E1}, Data: data}}, nil
+	return a.renewed(r, change{User: r.Administrator, New: true})
 }
 
 // Persist writes the new hash.
@@ -216,7 +243,7 @@ func (a *Adapter) Persist(ctx context.Context, s reset.Step) error {
 	if err != nil {
 		return err
 	}
-	return a.set(ctx, "samba.persist.set", c.User, c.From, c.To)
+	return a.set(ctx, "samba.persist.set", request{Action: c.action("make"), User: c.User, From: c.From, To: c.To})
 }
 
 // Undo writes the old hash again.
@@ -225,7 +252,15 @@ func (a *Adapter) Undo(ctx context.Context, s reset.Step) error {
 	if err != nil {
 		return err
 	}
-	return a.set(ctx, "samba.undo.set", c.User, c.To, c.From)
+	return a.set(ctx, "samba.undo.set", request{Action: c.action("unmake"), User: c.User, From: c.To, To: c.From})
+}
+
+// action is what the script does: set, but for an account that is made.
+func (c change) action(made string) string {
+	if c.New {
+		return made
+	}
+	return "set"
 }
 
 // Activate has nothing to do: every new SMB session reads the database.
@@ -249,7 +284,7 @@ func (a *Adapter) Verify(ctx context.Context, s reset.Step) error {
 
 func read(s reset.Step) (change, error) {
 	var c change
-	if err := json.Unmarshal(s.Data, &c); err != nil || c.User == "" || c.From.NT == "" || c.To.NT == "" {
+	if err := json.Unmarshal(s.Data, &c); err != nil || c.User == "" || (c.From.NT == "") != c.New || c.To.NT == "" {
 		return change{}, fmt.Errorf("the step %q is not one of Samba's: %w", s.Name, setting.ErrPermanent)
 	}
 	return c, nil
@@ -276,8 +311,8 @@ func (a *Adapter) run(ctx context.Context, op string, r request) (opfs.Output, e
 
 // set takes one account from one value to another. The script itself finds out
 // whether that is done already.
-func (a *Adapter) set(ctx context.Context, op, user string, from, to value) error {
-	out, err := a.run(ctx, op, request{Action: "set", User: user, From: from, To: to})
+func (a *Adapter) set(ctx context.Context, op string, r request) error {
+	out, err := a.run(ctx, op, r)
 	if err != nil {
 		return err
 	}
@@ -285,9 +320,9 @@ func (a *Adapter) set(ctx context.Context, op, user string, from, to value) erro
 	case exitDone:
 		return nil
 	case exitThird:
-		return fmt.Errorf("%s's password in Samba: %w", user, setting.ErrThirdValue)
+		return fmt.Errorf("%s's password in Samba: %w", r.User, setting.ErrThirdValue)
 	case exitMissing:
-		return fmt.Errorf("%s has no account in Samba any more: %w", user, setting.ErrThirdValue)
+		return fmt.Errorf("%s has no account in Samba any more: %w", r.User, setting.ErrThirdValue)
 	}
 	return fmt.Errorf("Samba's database was not changed (status %d)", out.ExitCode)
 }

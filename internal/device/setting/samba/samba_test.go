@@ -2,6 +2,7 @@ package samba_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -17,6 +18,7 @@ import (
 	"github.com/paperclip-nas/paperclip/internal/device/setting/samba/sambatest"
 	"github.com/paperclip-nas/paperclip/internal/device/setting/settingtest"
 	"github.com/paperclip-nas/paperclip/internal/domain/access"
+	"github.com/paperclip-nas/paperclip/internal/domain/catalog"
 	"github.com/paperclip-nas/paperclip/internal/domain/nas"
 	"github.com/paperclip-nas/paperclip/internal/domain/reset"
 	"github.com/paperclip-nas/paperclip/internal/x/clock"
@@ -27,6 +29,13 @@ const newPassword = "four words quite apart"
 
 func request(user string) setting.Request {
 	return setting.Request{Mode: reset.Soft, Scope: reset.Credentials, Administrator: user, Password: access.NewSecret(newPassword)}
+}
+
+// newcomer is a hard reset that makes an administrator's account.
+func newcomer(user string) setting.Request {
+	r := request(user)
+	r.Mode, r.Scope, r.Wizard = reset.Hard, "", reset.Wizard{NewAdministrator: true}
+	return r
 }
 
 // fake is a system whose Samba is a text file.
@@ -95,7 +104,7 @@ func TestHardDisablesEverybodyElse(t *testing.T) {
 
 func TestContract(t *testing.T) {
 	on := setting.Request{Mode: reset.Account, Scope: reset.SwitchOn, Administrator: "anna"}
-	for name, r := range map[string]setting.Request{"password": request("anna"), "switched on": on} {
+	for name, r := range map[string]setting.Request{"password": request("anna"), "switched on": on, "new account": newcomer("dirk")} {
 		t.Run(name, func(t *testing.T) { contract(t, r) })
 	}
 }
@@ -110,7 +119,7 @@ func contract(t *testing.T, r setting.Request) {
 			Idle:    setting.Request{Mode: reset.Soft, Scope: reset.Network},
 			Stored:  stored(path),
 			Meddle: func(t testing.TB) {
-				theirs := strings.Replace(string(stored(path)(t)), "5C54", "AAAA", 1)
+				theirs := strings.Replace(string(stored(path)(t)), "5C54", "AAAA", 1) + "dirk:1003:XXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXX:AAAAB3EE4C8287D5A795C0A58FE8201A:[U          ]:LCT-6B028451:\n"
 				if err := os.WriteFile(path, []byte(theirs), 0o600); err != nil {
 					t.Fatal(err)
 				}
@@ -187,6 +196,23 @@ func TestAnAccountThatCannotBeChangedIsAnError(t *testing.T) {
 	found, err := samba.New(cfg).Detect(t.Context())
 	if err != nil || found.Present || !strings.Contains(found.Why, "python3-samba") {
 		t.Errorf("found %+v, %v", found, err)
+	}
+}
+
+// A new administrator gets no account that somebody else's password may open,
+// and none where Samba cannot be changed or is not here.
+func TestNewAdministrator(t *testing.T) {
+	cfg, path := fake(t, database)
+	before := string(stored(path)(t))
+	if _, err := samba.New(cfg).Prepare(t.Context(), newcomer("ben")); !errors.Is(err, catalog.New("account_name")) {
+		t.Errorf("one that is there: %v", err)
+	}
+	cfg.Pdbedit = "/nonexistent/pdbedit"
+	if steps, err := samba.New(cfg).Prepare(t.Context(), newcomer("dirk")); err != nil || len(steps) != 0 {
+		t.Errorf("no Samba: %v, %v", steps, err)
+	}
+	if string(stored(path)(t)) != before {
+		t.Error("asking changed the database")
 	}
 }
 
@@ -282,16 +308,22 @@ func installed(t testing.TB) (cfg samba.Config, list func(testing.TB, string) []
 // The same contract over Samba's own tools and database: the undo is exact in
 // every field that pdbedit knows, and no other account changes.
 func TestContractWithSambaItself(t *testing.T) {
+	for name, r := range map[string]setting.Request{"password": request("root"), "new account": newcomer("games")} {
+		t.Run(name, func(t *testing.T) { contractWithSambaItself(t, r) })
+	}
+}
+
+func contractWithSambaItself(t *testing.T, r setting.Request) {
 	settingtest.Run(t, func(t testing.TB) settingtest.System {
 		cfg, list := installed(t)
 		cfg.Ordinary = ordinary("daemon")
 		return settingtest.System{
 			Adapter: samba.New(cfg),
-			Request: request("root"),
+			Request: r,
 			Idle:    setting.Request{Mode: reset.Soft, Scope: reset.Network},
 			Stored:  func(t testing.TB) []byte { return append(list(t, "-v"), list(t, "-w")...) },
 			Meddle: func(t testing.TB) {
-				c := exec.Command("smbpasswd", "-c", cfg.ConfigFile, "-s", "root")
+				c := exec.Command("smbpasswd", "-c", cfg.ConfigFile, "-s", "-a", r.Administrator)
 				c.Stdin = strings.NewReader("theirs\ntheirs\n")
 				if out, err := c.CombinedOutput(); err != nil {
 					t.Fatalf("%v: %s", err, out)

@@ -1,13 +1,15 @@
 # Run by package samba as "python3 -I -c", with the request on standard input.
 # It answers by its exit status: 0 done (or nothing to do), 3 the stored hash is
 # neither the recorded old one nor the new one, 4 no such account, 5 no pdbedit.
+# "make" makes the account first, where there is none; "unmake" deletes one that
+# still has the hash that was set, or that "make" had no time to give any.
 import json
 import os
 import sys
 
 from samba.samba3 import param, passdb
 
-ACB_DISABLED, ACB_PWNOTREQ, ACB_AUTOLOCK = 0x1, 0x4, 0x400
+ACB_DISABLED, ACB_PWNOTREQ, ACB_NORMAL, ACB_AUTOLOCK = 0x1, 0x4, 0x10, 0x400
 
 request = json.load(sys.stdin)
 context = param.get_context()
@@ -27,15 +29,40 @@ def key(text):
     return value
 
 
-database = passdb.PDB(backend)
-try:
-    account = database.getsampwnam(request["user"])
-except passdb.error:
-    sys.exit(4)
-new = request["to"]
-if account.nt_passwd not in (key(request["from"]["nt"]), key(new["nt"])):
-    sys.exit(3)
+def find():
+    try:
+        return database.getsampwnam(request["user"])
+    except passdb.error:
+        return None
 
+
+def flush():
+    # tdbsam commits durably by itself. The smbpasswd backend writes its file in
+    # place and leaves it to the cache; also where an earlier run was cut short.
+    kind, _, path = backend.partition(":")
+    if kind == "smbpasswd":
+        with open(path or context.get("smb passwd file"), "rb") as file:
+            os.fsync(file.fileno())
+
+
+database = passdb.PDB(backend)
+account, action = find(), request["action"]
+if account is None and action == "make":
+    database.create_user(request["user"], ACB_NORMAL)
+    account = find()
+if account is None:
+    flush()
+    sys.exit(0 if action == "unmake" else 4)
+known = [key(request[which]["nt"]) for which in ("from", "to") if request[which]["nt"]]
+bare = action != "set" and not account.nt_passwd
+if account.nt_passwd not in known and not bare:
+    sys.exit(3)
+if action == "unmake":
+    database.delete_sam_account(account)
+    flush()
+    sys.exit(0)
+
+new = request["to"]
 control = account.acct_ctrl & ~ACB_AUTOLOCK
 for bit, wanted in ((ACB_DISABLED, new["disabled"]), (ACB_PWNOTREQ, new["no_password"])):
     control = control | bit if wanted else control & ~bit
@@ -44,9 +71,4 @@ if wanted != (account.nt_passwd, account.acct_ctrl, account.pass_last_set_time):
     account.nt_passwd, account.acct_ctrl, account.pass_last_set_time = wanted
     database.update_sam_account(account)
 
-# tdbsam commits durably by itself. The smbpasswd backend writes its file in
-# place and leaves it to the cache; also where an earlier run was cut short.
-kind, _, path = backend.partition(":")
-if kind == "smbpasswd":
-    with open(path or context.get("smb passwd file"), "rb") as file:
-        os.fsync(file.fileno())
+flush()

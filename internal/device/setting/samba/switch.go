@@ -29,6 +29,6 @@ func (a *Adapter) prepareSwitch(ctx context.Context, r setting.Request) ([]reset
 	if err := a.probe(ctx); err != nil {
 		return nil, fmt.Errorf("%s has an SMB account that cannot be changed: %w", r.Administrator, err)
 	}
-	data, err := json.Marshal(change{r.Administrator, old, to})
+	data, err := json.Marshal(change{User: r.Administrator, From: old, To: to})
 	return []reset.Step{{Name: "account " + r.Administrator + " in Samba", Adapter: ID, Effects: a.Effects(), Data: data}}, err
 }

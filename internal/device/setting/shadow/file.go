@@ -126,6 +126,19 @@ func (f *file) set(user string, v value) {
 	f.lines[i] = []byte(strings.Join(entry, ":") + end)
 }
 
+// add appends a line with the usual ages; remove takes a line away, to the byte.
+func (f *file) add(user string, v value) {
+	t := table{lines: f.lines}
+	t.add(fmt.Sprintf("%s:%s:%s:0:99999:7::%s:", user, v.Hash, v.Changed, v.Expires))
+	f.lines = t.lines
+}
+
+func (f *file) remove(user string) {
+	t := table{lines: f.lines}
+	t.remove(user)
+	f.lines = t.lines
+}
+
 // hashes are those of all lines that can be read.
 func (f *file) hashes() []string {
 	var all []string

@@ -10,8 +10,13 @@
 // style that the file already uses, because an old system's crypt(3) may not
 // know a newer one.
 //
-// It never writes a blank password, never accepts one, never adds or removes an
-// account, and never puts a password on disk: a step holds hashes.
+// Where the set-up wizard of a hard reset asks for a new administrator it makes
+// that account: lines in the passwd, group, gshadow and shadow files and an empty
+// home folder below [Homes], with a name and a number that nothing has. Only so
+// does it add an account, and only that one does it take away, in an undo.
+//
+// It never writes a blank password, never accepts one, and never puts a password
+// on disk: a step holds hashes.
 package shadow
 
 import (
@@ -22,6 +27,7 @@ import (
 	"io"
 	"path"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/paperclip-nas/paperclip/internal/device/setting"
@@ -106,11 +112,12 @@ func (a *Adapter) Read(_ context.Context, s *nas.Settings) error {
 	return nil
 }
 
-// change is what a step's Data holds.
+// change is what a step's Data holds that is about a line of the shadow file.
 type change struct {
 	User string `json:"user"`
 	From value  `json:"from"`
 	To   value  `json:"to"`
+	New  bool   `json:"new,omitempty"` // there is no line before
 }
 
 // Prepare hashes the new password for the chosen administrator, or switches that
@@ -129,13 +136,30 @@ func (a *Adapter) Prepare(_ context.Context, r setting.Request) ([]reset.Step, e
 	if err != nil {
 		return nil, err
 	}
-	known, _ := nas.Settings{Accounts: accounts}.Account(r.Administrator)
-	if !known.Administrator {
-		return nil, fmt.Errorf("%q is not an administrator's account in the shadow file: %w", r.Administrator, setting.ErrPermanent)
-	}
 	f, err := a.load()
 	if err != nil {
 		return nil, err
+	}
+	prepare := a.password
+	if r.Mode == reset.Hard && r.Wizard.NewAdministrator {
+		prepare = a.account
+	}
+	steps, err := prepare(r, f, accounts)
+	if err != nil {
+		return nil, err
+	}
+	if !slices.Contains(reset.Effects(r.Mode, r.Scope), nas.H3) {
+		return steps, nil
+	}
+	locks, err := a.locks(f, accounts, r.Administrator)
+	return append(steps, locks...), err
+}
+
+// password is the step that gives an administrator another one.
+func (a *Adapter) password(r setting.Request, f *file, accounts []nas.Account) ([]reset.Step, error) {
+	known, _ := nas.Settings{Accounts: accounts}.Account(r.Administrator)
+	if !known.Administrator {
+		return nil, fmt.Errorf("%q is not an administrator's account in the shadow file: %w", r.Administrator, setting.ErrPermanent)
 	}
 	old, err := f.value(r.Administrator)
 	if err != nil {
@@ -145,35 +169,64 @@ func (a *Adapter) Prepare(_ context.Context, r setting.Request) ([]reset.Step, e
 	if err != nil {
 		return nil, err
 	}
-	c := change{User: r.Administrator, From: old, To: old.renewed(hash, a.today())}
-	data, err := json.Marshal(c)
+	step, err := change{User: r.Administrator, From: old, To: old.renewed(hash, a.today())}.step()
+	return []reset.Step{step}, err
+}
+
+// account is the steps that make a new administrator's account: first the
+// account, then its line in the shadow file, without which nobody signs in.
+func (a *Adapter) account(r setting.Request, f *file, accounts []nas.Account) ([]reset.Step, error) {
+	n, err := a.draft(r.Administrator, accounts)
 	if err != nil {
 		return nil, err
 	}
-	steps := []reset.Step{{Name: "password of " + r.Administrator + " in the shadow file", Adapter: ID, Effects: []nas.Effect{nas.E1}, Data: data}}
-	if !slices.Contains(reset.Effects(r.Mode, r.Scope), nas.H3) {
-		return steps, nil
+	hash, err := mint(a.cfg.Rand, r.Password.Reveal(), pickStyle("", f.hashes()))
+	if err != nil {
+		return nil, err
 	}
-	locks, err := a.locks(f, accounts, r.Administrator)
-	return append(steps, locks...), err
+	account, err1 := n.step()
+	day := strconv.FormatInt(max(a.today(), 1), 10)
+	password, err2 := change{User: n.Name, New: true, To: value{Hash: hash, Changed: day}}.step()
+	return []reset.Step{account, password}, errors.Join(err1, err2)
 }
 
-// Persist writes the new hash.
+func (c change) step() (reset.Step, error) {
+	data, err := json.Marshal(c)
+	return reset.Step{Name: "password of " + c.User + " in the shadow file", Adapter: ID, Effects: []nas.Effect{nas.E1}, Data: data}, err
+}
+
+// Persist makes the account, or writes the new hash.
 func (a *Adapter) Persist(ctx context.Context, s reset.Step) error {
+	const op = "shadow.persist"
+	if n, ok := readAccount(s); ok {
+		return a.locked(ctx, op, func() error { return a.makeAccount(n) })
+	}
 	c, err := read(s)
 	if err != nil {
 		return err
 	}
-	return a.move(ctx, "shadow.persist", c.User, c.From, c.To)
+	return a.locked(ctx, op, func() error { return a.move(op, c.User, c.old(), &c.To) })
 }
 
-// Undo writes the old hash again.
+// Undo takes the account away again, or writes the old hash.
 func (a *Adapter) Undo(ctx context.Context, s reset.Step) error {
+	const op = "shadow.undo"
+	if n, ok := readAccount(s); ok {
+		return a.locked(ctx, op, func() error { return a.unmakeAccount(n) })
+	}
 	c, err := read(s)
 	if err != nil {
 		return err
 	}
-	return a.move(ctx, "shadow.undo", c.User, c.To, c.From)
+	return a.locked(ctx, op, func() error { return a.move(op, c.User, &c.To, c.old()) })
+}
+
+// old is the value before; nil where there was no line.
+func (c change) old() *value {
+	if c.New {
+		return nil
+	}
+	return &c.From
 }
 
 // Activate has nothing to do: every sign-in reads the file anew.
@@ -181,6 +234,9 @@ func (a *Adapter) Activate(context.Context, reset.Step) error { return nil }
 
 // Verify reads the file again.
 func (a *Adapter) Verify(_ context.Context, s reset.Step) error {
+	if n, ok := readAccount(s); ok {
+		return a.verifyAccount(n)
+	}
 	c, err := read(s)
 	if err != nil {
 		return err
@@ -207,8 +263,8 @@ func read(s reset.Step) (change, error) {
 	return c, nil
 }
 
-// move takes one account from one value to another under the system's lock.
-func (a *Adapter) move(ctx context.Context, op, user string, from, to value) error {
+// locked does something under the lock of the system's own tools.
+func (a *Adapter) locked(ctx context.Context, op string, do func() error) error {
 	ctx, cancel := context.WithTimeout(ctx, a.cfg.LockWait)
 	defer cancel()
 	release, err := a.cfg.FS.Lock(ctx, op+".lock", lockFile)
@@ -216,26 +272,38 @@ func (a *Adapter) move(ctx context.Context, op, user string, from, to value) err
 		return fmt.Errorf("the accounts are being changed by another program: %w", err)
 	}
 	defer release()
+	return do()
+}
+
+// move takes one account's line from one value to another; nil is no line.
+func (a *Adapter) move(op, user string, from, to *value) error {
 	f, err := a.load()
 	if err != nil {
 		return err
 	}
 	now, err := f.value(user)
+	there := &now
+	if errors.Is(err, errNoEntry) && (from == nil || to == nil) {
+		there, err = nil, nil
+	}
 	switch {
 	case err != nil:
 		return err
-	case now == to:
+	case same(there, to):
 		return atomicfile.Settle(a.cfg.FS, op, shadowFile)
-	case now != from:
+	case !same(there, from):
 		return fmt.Errorf("%s's line in the shadow file: %w", user, setting.ErrThirdValue)
+	case to == nil:
+		f.remove(user)
+	case from == nil:
+		f.add(user, *to)
+	default:
+		f.set(user, *to)
 	}
-	f.set(user, to)
-	err = atomicfile.Replace(a.cfg.FS, op, shadowFile, f.bytes(), atomicfile.Options{Mode: 0o640})
-	if errors.Is(err, atomicfile.ErrMountPoint) || errors.Is(err, atomicfile.ErrNotRegular) {
-		return fmt.Errorf("%w: %w", setting.ErrPermanent, err)
-	}
-	return err
+	return permanent(atomicfile.Replace(a.cfg.FS, op, shadowFile, f.bytes(), atomicfile.Options{Mode: 0o640}))
 }
+
+func same(a, b *value) bool { return a == b || a != nil && b != nil && *a == *b }
 
 func (a *Adapter) load() (*file, error) {
 	data, err := a.cfg.FS.ReadFile(shadowFile)

@@ -414,6 +414,19 @@ func (d *Disk) MkdirAll(op, p string, perm fs.FileMode) error {
 	})
 }
 
+// Chown implements opfs.FS.
+func (d *Disk) Chown(op, p string, uid, gid int) error {
+	return d.do(op, func() error {
+		id, n, err := d.lookUp("chown", p)
+		if err == nil {
+			attr := n.attr
+			attr.UID, attr.GID = uid, gid
+			d.change(effect{node: id, attr: &attr})
+		}
+		return err
+	})
+}
+
 // SyncDir implements opfs.FS.
 func (d *Disk) SyncDir(op, p string) error {
 	return d.do(op, func() error {

@@ -12,6 +12,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/paperclip-nas/paperclip/internal/x/atomicfile"
@@ -107,6 +108,13 @@ func python(fsys opfs.FS, op string, stdin io.Reader, stdout, stderr io.Writer) 
 		fmt.Fprintln(stderr, err)
 		return 1
 	}
+	if i := slices.IndexFunc(lines, func(l string) bool { return strings.HasPrefix(l, r.User+":") }); i < 0 && r.Action == "make" {
+		return replace(fsys, op, r.Config, append(lines, made(r.User, r.To)), stderr)
+	} else if i >= 0 && r.Action == "unmake" && strings.Contains(lines[i], ":"+r.From.NT+":") {
+		return replace(fsys, op, r.Config, slices.Delete(lines, i, i+1), stderr)
+	} else if i < 0 && r.Action == "unmake" {
+		return 0
+	}
 	for i, l := range lines {
 		f := strings.Split(l, ":")
 		if f[0] != r.User {
@@ -121,14 +129,23 @@ func python(fsys opfs.FS, op string, stdin io.Reader, stdout, stderr io.Writer) 
 			return 0
 		}
 		lines[i] = strings.Join(f, ":")
-		data := []byte(strings.Join(lines, "\n") + "\n")
-		if err := atomicfile.Replace(fsys, op, Database(r.Config), data, atomicfile.Options{}); err != nil {
-			fmt.Fprintln(stderr, err)
-			return 1
-		}
-		return 0
+		return replace(fsys, op, r.Config, lines, stderr)
 	}
 	return 4
+}
+
+// made is the line of a new account.
+func made(user string, v value) string {
+	return fmt.Sprintf("%s:1999:%s:%s:[%-11s]:LCT-%08X:", user, strings.Repeat("X", 32), v.NT, "U", v.Changed)
+}
+
+func replace(fsys opfs.FS, op, config string, lines []string, stderr io.Writer) int {
+	data := []byte(strings.Join(lines, "\n") + "\n")
+	if err := atomicfile.Replace(fsys, op, Database(config), data, atomicfile.Options{}); err != nil {
+		fmt.Fprintln(stderr, err)
+		return 1
+	}
+	return 0
 }
 
 func load(fsys opfs.FS, config string) ([]string, error) {
