@@ -190,6 +190,8 @@ func (a *app) checkRescue(o rescueOptions, args []string) (rescue.Request, error
 		return req, catalog.New("usage", "--resume knows its NAS; give no TARGET.")
 	case o.passwordFile != "" && o.passwordOut != "":
 		return req, catalog.New("usage", "Give --password-file or --password-out, not both.")
+	case o.administrator != "" && o.wizard.newAdministrator != "":
+		return req, catalog.New("usage", "Give --administrator or --new-administrator, not both.")
 	case req.Mode == reset.Hard && req.Scope != "":
 		return req, catalog.New("usage", "A hard reset has no --scope.")
 	case o.wait <= 0 || o.wait > time.Hour:

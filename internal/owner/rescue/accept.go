@@ -44,17 +44,22 @@ func doChoose(ctx context.Context, r *run) error {
 	case !slices.Contains(o.Scopes, r.state.Scope) || !slices.Contains(o.Modes, reset.Soft):
 		return catalog.New("not_yet", "the scope "+string(r.state.Scope)+" on this NAS")
 	}
-	if r.state.Administrator != "" {
+	if r.state.Administrator != "" && r.refusedName == "" {
+		r.knownByNow()
 		if _, ok := r.administrator(); !ok {
 			return catalog.New("unknown_administrator", r.state.Administrator)
 		}
 		return r.askSecondFactor(ctx)
 	}
-	if len(o.Administrators) == 0 {
+	if len(o.Administrators) == 0 && !r.state.hard() {
 		return catalog.New("no_administrator")
 	}
+	r.state.NewAdministrator = false
 	if r.state.Administrator, err = r.askAdministrator(ctx, o.Administrators); err != nil {
 		return err
+	}
+	if r.state.hard() && r.state.Administrator == SomebodyNew {
+		return r.askNewAdministrator(ctx)
 	}
 	return r.askSecondFactor(ctx)
 }
@@ -94,7 +99,7 @@ func (r *run) askSecondFactor(ctx context.Context) error {
 }
 
 func (r *run) askAdministrator(ctx context.Context, all []deviceapi.Administrator) (string, error) {
-	if len(all) == 1 {
+	if len(all) == 1 && !r.state.hard() {
 		return all[0].Name, nil
 	}
 	q := Question{ID: AskAdministrator, Text: "Whose password shall be set anew?", Default: plainChoice(all)}
@@ -114,6 +119,9 @@ func (r *run) askAdministrator(ctx context.Context, all []deviceapi.Administrato
 		}
 		q.Options = append(q.Options, o)
 	}
+	if r.state.hard() {
+		q.Options = append(q.Options, Option{ID: SomebodyNew, Text: "Somebody new", Detail: "an account is made"})
+	}
 	a, err := r.cfg.Person.Choose(ctx, q)
 	return a.Option, err
 }
@@ -121,6 +129,9 @@ func (r *run) askAdministrator(ctx context.Context, all []deviceapi.Administrato
 // plainChoice is the administrator that is meant where nothing else is said:
 // the only one that is a person's. With several there is none.
 func plainChoice(all []deviceapi.Administrator) string {
+	if len(all) == 1 {
+		return all[0].Name
+	}
 	name, people := "", 0
 	for _, a := range all {
 		if !a.BuiltIn {
@@ -134,10 +145,12 @@ func plainChoice(all []deviceapi.Administrator) string {
 	return name
 }
 
+// administrator is the one that was chosen; ok is false where the NAS has none
+// of that name, and is to make none.
 func (r *run) administrator() (deviceapi.Administrator, bool) {
 	i := slices.IndexFunc(r.options.Administrators, func(a deviceapi.Administrator) bool { return a.Name == r.state.Administrator })
 	if i < 0 {
-		return deviceapi.Administrator{}, false
+		return deviceapi.Administrator{Name: r.state.Administrator}, r.state.NewAdministrator
 	}
 	return r.options.Administrators[i], true
 }
@@ -174,6 +187,9 @@ func doPlan(ctx context.Context, r *run) error {
 	if err != nil {
 		if errors.Is(err, catalog.New("address_in_use")) {
 			r.refused = printable.Clean(catalog.AsProblem(err).Text)
+		}
+		if errors.Is(err, catalog.New("account_name")) {
+			r.refusedName = printable.Clean(catalog.AsProblem(err).Text)
 		}
 		return err
 	}

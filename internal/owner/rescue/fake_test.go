@@ -30,6 +30,7 @@ type box struct {
 	password map[string]string
 	code     access.Code
 	inUse    map[string]string // addresses of other devices, and whose
+	service  string            // an account that the claimant is not shown
 	at       netip.AddrPort
 
 	open, proved  bool
@@ -219,6 +220,9 @@ func (l *link) Plan(_ context.Context, q deviceapi.PlanCall) (deviceapi.PlanRepl
 		return deviceapi.PlanReply{}, err
 	}
 	defer unlock()
+	if q.Wizard != nil && q.Wizard.NewAdministrator && q.Administrator == l.b.service {
+		return deviceapi.PlanReply{}, catalog.New("account_name", "there is an account "+q.Administrator+" already")
+	}
 	if q.Wizard != nil {
 		for _, a := range q.Wizard.Network {
 			if mac := l.b.inUse[a.Address.Addr().String()]; mac != "" {
@@ -439,8 +443,10 @@ func (s *someone) Choose(_ context.Context, q Question) (Answer, error) {
 		if s.factor != "" {
 			a.Option = s.factor
 		}
-	case AskName, AskNetwork, AskRestore:
-		s.advice = append(s.advice, q.Advice)
+	case AskName, AskNetwork, AskRestore, AskNewAdministrator, AskAdministrator:
+		if q.ID != AskAdministrator {
+			s.advice = append(s.advice, q.Advice)
+		}
 		if all := s.answers[q.ID]; len(all) > 0 {
 			a.Option = all[0]
 			s.answers[q.ID] = all[min(1, len(all)-1):]

@@ -31,17 +31,18 @@ type run struct {
 	store store
 	state State
 
-	goOn     Name // after identify, when resumed
-	nas      NAS
-	device   Device
-	seenAt   []netip.AddrPort // where a later look found it
-	code     access.Presence  // that was typed; nil: none is
-	wrong    int              // wrong codes so far
-	refused  string           // why the NAS would not have the network that was asked for
-	proved   bool
-	options  optionsSeen
-	accepted string // hash of the plan that the person accepted
-	password access.Secret
+	goOn        Name // after identify, when resumed
+	nas         NAS
+	device      Device
+	seenAt      []netip.AddrPort // where a later look found it
+	code        access.Presence  // that was typed; nil: none is
+	wrong       int              // wrong codes so far
+	refused     string           // why the NAS would not have the network that was asked for
+	refusedName string           // why it would not make the account
+	proved      bool
+	options     optionsSeen
+	accepted    string // hash of the plan that the person accepted
+	password    access.Secret
 	// recoveryCode is the second proof, where one is demanded; never kept.
 	recoveryCode access.Secret
 	asked        bool // the plan was handed over in this very run

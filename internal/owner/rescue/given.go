@@ -49,7 +49,7 @@ func (g Given) Choose(ctx context.Context, q Question) (Answer, error) {
 		return Answer{Password: p}, err
 	case g.Answers[q.ID] != "" || g.Yes && q.Advice != "" && (q.Typed || q.ID == AskRestore):
 		if q.Advice != "" {
-			return Answer{}, catalog.New("wizard_answer", q.Advice)
+			return Answer{}, catalog.New("wizard_answer", strings.TrimSuffix(q.Advice, "."))
 		}
 		return Answer{Option: g.Answers[q.ID]}, nil
 	case q.ID == AskAccept && g.Yes:
@@ -133,18 +133,19 @@ func (u Unattended) Hear(ctx context.Context, _ Hear) (access.Presence, error) {
 // Choose cannot: it says what to give instead.
 func (u Unattended) Choose(_ context.Context, q Question) (Answer, error) {
 	give := map[QuestionID]string{
-		AskTarget:        "Give the name, address, MAC or serial of the NAS.",
-		AskWay:           "Give --yes.",
-		AskAdministrator: "Give --administrator NAME.",
-		AskScope:         "Give --scope credentials, network or all.",
-		AskAccept:        "Give --yes, or run it in a terminal.",
-		AskNewPassword:   "Give --password-file FILE or --password-out FILE.",
-		AskPassword:      "Give --password-file FILE.",
-		AskRecoveryCode:  "Give --recovery-code-file FILE.",
-		AskSecondFactor:  "Give --yes, which keeps the second factor, or --second-factor.",
-		AskName:          "Give --name NAME, or --yes.",
-		AskNetwork:       "Give --network dhcp or an address, or --yes.",
-		AskRestore:       "Give --restore none, bundle or snapshot, or --yes.",
+		AskTarget:           "Give the name, address, MAC or serial of the NAS.",
+		AskWay:              "Give --yes.",
+		AskAdministrator:    "Give --administrator NAME.",
+		AskScope:            "Give --scope credentials, network or all.",
+		AskAccept:           "Give --yes, or run it in a terminal.",
+		AskNewPassword:      "Give --password-file FILE or --password-out FILE.",
+		AskPassword:         "Give --password-file FILE.",
+		AskRecoveryCode:     "Give --recovery-code-file FILE.",
+		AskSecondFactor:     "Give --yes, which keeps the second factor, or --second-factor.",
+		AskNewAdministrator: "Give --new-administrator NAME.",
+		AskName:             "Give --name NAME, or --yes.",
+		AskNetwork:          "Give --network dhcp or an address, or --yes.",
+		AskRestore:          "Give --restore none, bundle or snapshot, or --yes.",
 	}
 	return Answer{}, catalog.New("no_terminal", give[q.ID])
 }

@@ -89,7 +89,7 @@ const maxAnswers = 10
 
 // doWizard asks what a NAS that is set up anew needs to know.
 func doWizard(ctx context.Context, r *run) error {
-	w := reset.Wizard{Network: []reset.Address{}}
+	w := reset.Wizard{Network: []reset.Address{}, NewAdministrator: r.state.NewAdministrator}
 	const theNetwork = 1
 	for i, ask := range []func(context.Context, *run, *reset.Wizard, string) error{askName, askNetwork, askRestore} {
 		advice := ""
@@ -119,6 +119,40 @@ func doWizard(ctx context.Context, r *run) error {
 
 func verifyWizard(_ context.Context, r *run) (bool, error) {
 	return r.state.Wizard != nil && r.state.Wizard.Check(r.options.Settings) == nil, nil
+}
+
+// SomebodyNew is the choice of an administrator whom the NAS does not know yet.
+// No account can have that name.
+const SomebodyNew = "+new"
+
+// knownByNow takes an account that an earlier, interrupted reset did make for
+// one that there is.
+func (r *run) knownByNow() {
+	if slices.ContainsFunc(r.options.Administrators, func(a deviceapi.Administrator) bool { return a.Name == r.state.Administrator }) {
+		r.state.NewAdministrator = false
+	}
+}
+
+// askNewAdministrator asks what the account is to be called that the reset makes.
+func (r *run) askNewAdministrator(ctx context.Context) error {
+	advice := r.refusedName
+	r.refusedName, r.state.Administrator = "", ""
+	for range maxAnswers {
+		a, err := r.cfg.Person.Choose(ctx, Question{
+			ID: AskNewAdministrator, Typed: true, Advice: advice,
+			Text: "What name shall the new administrator sign in with? Small letters, digits, hyphens and underscores.",
+		})
+		if err != nil {
+			return err
+		}
+		name := strings.TrimSpace(a.Option)
+		if err = reset.CheckNewAccount(name, r.options.Settings); err == nil {
+			r.state.Administrator, r.state.NewAdministrator = name, true
+			return nil
+		}
+		advice = printable.Clean(err.Error())
+	}
+	return catalog.New("gave_up")
 }
 
 func askName(ctx context.Context, r *run, w *reset.Wizard, advice string) error {

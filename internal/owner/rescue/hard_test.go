@@ -107,3 +107,28 @@ func TestAddressInUse(t *testing.T) {
 		t.Errorf("given beforehand: %v", err)
 	}
 }
+
+// H3, E1: the first administrator may be a new account. A name that cannot be
+// right, or that the NAS would not have, is asked for again in the same claim.
+func TestNewAdministrator(t *testing.T) {
+	sc := newScene(t)
+	sc.box.service = "backup"
+	sc.person.answers = map[QuestionID][]string{AskAdministrator: {SomebodyNew}, AskNewAdministrator: {"Anna!", "anna", "backup", "carla"}}
+	res, err := Start(t.Context(), sc.cfg, Request{Mode: reset.Hard})
+	if err != nil || res.Administrator != "carla" || !res.Plan.Wizard.NewAdministrator || !res.SignedIn || sc.box.presses != 2 || sc.box.commits != 1 {
+		t.Errorf("%v %+v, %d presses", err, res, sc.box.presses)
+	}
+	for _, says := range []string{"small letters", "an account anna already", "an account backup already"} {
+		if !strings.Contains(strings.Join(sc.person.advice, "|"), says) {
+			t.Errorf("nobody said %q: %q", says, sc.person.advice)
+		}
+	}
+	for _, name := range []string{"anna", "backup"} {
+		sc = newScene(t)
+		sc.box.service = "backup"
+		sc.cfg.Person = Given{Person: sc.person, Yes: true, Answers: map[QuestionID]string{AskAdministrator: SomebodyNew, AskNewAdministrator: name}}
+		if _, err := Start(t.Context(), sc.cfg, Request{Mode: reset.Hard}); !errors.Is(err, catalog.New("wizard_answer")) || sc.box.commits != 0 || sc.box.open {
+			t.Errorf("given beforehand, %s: %v", name, err)
+		}
+	}
+}

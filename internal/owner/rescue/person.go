@@ -46,18 +46,19 @@ type QuestionID string
 
 // The questions.
 const (
-	AskTarget        QuestionID = "target"
-	AskWay           QuestionID = "way"
-	AskAdministrator QuestionID = "administrator"
-	AskScope         QuestionID = "scope"
-	AskAccept        QuestionID = "accept"       // the plan: yes or no
-	AskNewPassword   QuestionID = "new_password" // typed twice
-	AskPassword      QuestionID = "password"     // one that works, or was just set; may be left empty
-	AskRecoveryCode  QuestionID = "recovery_code"
-	AskSecondFactor  QuestionID = "second_factor" // that stays, or is taken away too
-	AskName          QuestionID = "name"          // the set-up wizard's, of a hard reset
-	AskNetwork       QuestionID = "network"       // "dhcp", or addresses as reset.ParseAddress reads them
-	AskRestore       QuestionID = "restore"
+	AskTarget           QuestionID = "target"
+	AskWay              QuestionID = "way"
+	AskAdministrator    QuestionID = "administrator"
+	AskScope            QuestionID = "scope"
+	AskAccept           QuestionID = "accept"       // the plan: yes or no
+	AskNewPassword      QuestionID = "new_password" // typed twice
+	AskPassword         QuestionID = "password"     // one that works, or was just set; may be left empty
+	AskRecoveryCode     QuestionID = "recovery_code"
+	AskSecondFactor     QuestionID = "second_factor"     // that stays, or is taken away too
+	AskNewAdministrator QuestionID = "new_administrator" // of a hard reset
+	AskName             QuestionID = "name"              // the set-up wizard's, of a hard reset
+	AskNetwork          QuestionID = "network"           // "dhcp", or addresses as reset.ParseAddress reads them
+	AskRestore          QuestionID = "restore"
 )
 
 // Question is one thing to choose.

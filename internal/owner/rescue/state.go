@@ -42,14 +42,16 @@ type State struct {
 	AddressBefore string            `json:"address_before"`
 	AddressAfter  string            `json:"address_after"`
 
-	Way           WayID         `json:"way"`
-	Mode          reset.Mode    `json:"mode"`
-	Scope         reset.Scope   `json:"scope"` // of a soft reset
-	Administrator string        `json:"administrator"`
-	SecondFactor  bool          `json:"second_factor,omitempty"` // is taken away too (E13)
-	Wizard        *reset.Wizard `json:"wizard,omitempty"`        // the answers for a hard reset
-	Plan          *reset.Plan   `json:"plan"`
-	PlanHash      string        `json:"plan_hash"`
+	Way           WayID       `json:"way"`
+	Mode          reset.Mode  `json:"mode"`
+	Scope         reset.Scope `json:"scope"` // of a soft reset
+	Administrator string      `json:"administrator"`
+	// NewAdministrator: that account is one that the reset makes.
+	NewAdministrator bool          `json:"new_administrator,omitempty"`
+	SecondFactor     bool          `json:"second_factor,omitempty"` // is taken away too (E13)
+	Wizard           *reset.Wizard `json:"wizard,omitempty"`        // the answers for a hard reset
+	Plan             *reset.Plan   `json:"plan"`
+	PlanHash         string        `json:"plan_hash"`
 
 	// Handed is set before the plan is handed over: from then on the NAS may
 	// have accepted it. Transaction is its word that it has, Committed that it

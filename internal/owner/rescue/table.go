@@ -86,7 +86,7 @@ func table() []step {
 		{name: SetUp, text: "Asking what the NAS needs to be set up anew", skip: notHard, before: needChoice, do: doWizard, verify: verifyWizard, next: ShowPlan, resume: PressIt, on: with(map[catalog.ID]Name{})},
 		{
 			name: ShowPlan, text: "Reading the plan", before: needChoice, do: doPlan, verify: verifyPlan, next: Password, resume: PressIt,
-			on: with(map[catalog.ID]Name{"unknown_administrator": Choose, "hard_press_needed": PressIt, "address_in_use": SetUp}),
+			on: with(map[catalog.ID]Name{"unknown_administrator": Choose, "hard_press_needed": PressIt, "address_in_use": SetUp, "account_name": Choose}),
 		},
 		{
 			name: Password, text: "Choosing the new password", skip: noPasswordYet, before: needAccepted, do: doPassword, verify: verifyPassword, next: Commit, resume: PressIt,
@@ -95,7 +95,7 @@ func table() []step {
 		{
 			name: Commit, text: "Handing it over: from here on it goes to its end by itself", before: needPassword, do: doCommit, verify: verifyCommit, next: Waiting, resume: Waiting,
 			on: with(map[catalog.ID]Name{
-				"plan_changed": ShowPlan, "unknown_administrator": Choose,
+				"plan_changed": ShowPlan, "unknown_administrator": Choose, "account_name": Choose,
 				"password_short": Password, "password_long": Password, "password_unusable": Password, "password_guessed": Password,
 			}),
 		},
