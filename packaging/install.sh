@@ -21,8 +21,8 @@ done
 [ $# -eq 1 ] || fail "usage: install.sh [--root DIR] PAPERCLIPD"
 [ -f "$1" ] || fail "$1 is not there: build it first, with CGO_ENABLED=0 go build ./cmd/paperclipd"
 [ "$(id -u)" = 0 ] || fail "this needs root"
-[ -e "$root/usr/lib/systemd/systemd" ] || fail "this system has no systemd: paperclipd runs on Debian 12 so far"
-grep -qs '^ID=debian$' "$root/etc/os-release" || fail "this is not Debian: paperclipd runs on Debian 12 so far"
+[ -e "$root/usr/lib/systemd/systemd" ] || fail "this system has no systemd: paperclipd runs on Debian 12 and 13 so far"
+grep -qs '^ID=debian$' "$root/etc/os-release" || fail "this is not Debian: paperclipd runs on Debian 12 and 13 so far"
 
 put() { # put MODE SOURCE TARGET: a whole file or none, also when the power fails
 	mkdir -p "$root$(dirname "$3")"

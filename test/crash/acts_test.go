@@ -95,10 +95,13 @@ func (d *device) claim(ctx context.Context, scope reset.Scope, tell teller) erro
 		return err
 	}
 	q := deviceapi.PlanCall{Mode: reset.Soft, Scope: scope, Administrator: anna}
-	if scope == hard {
+	if scope == hard || scope == hardAnew {
 		q.Mode, q.Scope, q.Wizard = reset.Hard, "", &reset.Wizard{Name: "attic", Network: []reset.Address{}, Restore: reset.RestoreBundle}
 	}
-	commit := deviceapi.CommitCall{Administrator: anna, Wizard: q.Wizard}
+	if scope == hardAnew {
+		q.Administrator, q.Wizard.NewAdministrator = newcomer, true
+	}
+	commit := deviceapi.CommitCall{Administrator: q.Administrator, Wizard: q.Wizard}
 	if reset.SetsPassword(q.Mode, q.Scope) {
 		commit.NewPassword = access.NewSecret(newPassword)
 	}

@@ -74,12 +74,18 @@ func power(ctx context.Context, cfg core.Config) (*device, error) {
 // hard stands among the scopes for a hard reset, which has none.
 const hard reset.Scope = "hard"
 
+// hardAnew is one whose first administrator is a new account, of that name.
+const (
+	hardAnew reset.Scope = "hard, new administrator"
+	newcomer             = "carla"
+)
+
 // openClaim holds the button, twice for a hard reset, and hears the code.
 func (d *device) openClaim(ctx context.Context, scope reset.Scope) (access.Code, error) {
 	if err := d.panel.Press(ctx, 4200*time.Millisecond); err != nil {
 		return access.Code{}, err
 	}
-	if scope == hard {
+	if scope == hard || scope == hardAnew {
 		time.Sleep(3 * time.Second) // fake time, as all here
 		if err := d.panel.Press(ctx, 4200*time.Millisecond); err != nil {
 			return access.Code{}, err

@@ -48,7 +48,7 @@ func scenarios() []scenario {
 		return append(few, []scenario{
 			{kind: ifupdowns(), model: crashfs.Weak, acts: resets(reset.Network), ending: verify},
 			{kind: managers(), model: crashfs.Weak, acts: resets(reset.Network), ending: forward},
-			{kind: linux(), model: crashfs.Ordered, acts: resets(hard), ending: forward},
+			{kind: taking(linux()), model: crashfs.Ordered, acts: resets(hardAnew), ending: forward},
 			restores(keeping(), crashfs.Weak)[0],    // confirmed, of a snapshot
 			restores(virtual(), crashfs.Ordered)[3], // taken back, of the bundle
 			restores(keeping(), crashfs.Ordered)[7], // restarted, of the bundle
@@ -65,7 +65,8 @@ func scenarios() []scenario {
 			all = append(all,
 				scenario{kind: k, model: m, acts: resets(reset.Network, reset.Credentials), ending: forward},
 				scenario{kind: k, model: m, acts: resets(hard), ending: forward},
-				scenario{kind: k, model: m, acts: resets(hard), ending: verify},
+				scenario{kind: taking(k), model: m, acts: resets(hardAnew), ending: forward},
+				scenario{kind: taking(k), model: m, acts: resets(hardAnew), ending: verify}, // a hard one goes back as this one does
 				scenario{kind: k, model: m, acts: resets(reset.All), ending: verify},
 				scenario{kind: k, model: m, acts: resets(reset.All), ending: persist},
 			)

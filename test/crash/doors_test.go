@@ -68,7 +68,7 @@ func (k doors) open(d *crashfs.Disk) error {
 			return fmt.Errorf("%s's account is unlocked, and not with a password of theirs", user)
 		}
 	}
-	if seen != 5 {
+	if _, made := k.kind.opens[newcomer]; seen != 5 && (seen != 6 || !made) {
 		return fmt.Errorf("%d accounts in the shadow file, not 5", seen)
 	}
 	return k.way(ways)

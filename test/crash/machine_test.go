@@ -90,6 +90,12 @@ func keeping() kind {
 // annas is a NAS on which Anna alone may get in, with her new password.
 func annas() map[string][]string { return map[string][]string{anna: {newPassword}} }
 
+// taking is a NAS that gets a new administrator, who alone may get in.
+func taking(k kind) kind {
+	k.opens = map[string][]string{newcomer: {newPassword}}
+	return k
+}
+
 // accounted adds who of the adapters knows the accounts.
 func accounted(all []setting.Adapter) ([]setting.Adapter, core.Accounts, error) {
 	for _, a := range all {
@@ -132,12 +138,15 @@ func baseline(d opfs.FS) shares.Baseline {
 // expired, which a reset lifts.
 func linuxFiles(testing.TB) map[string]string {
 	return map[string]string{
-		"/etc/passwd":         "root:x:0:0::/root:/bin/sh\nanna:x:1000:1000::/home/anna:/bin/sh\nben:x:1001:1001::/home/ben:/bin/sh\ncleo:x:1002:1002::/home/cleo:/bin/sh\n",
-		"/etc/group":          "sudo:x:27:anna\n",
-		"/etc/shadow":         "root:*:19000:0:99999:7:::\n# kept\nanna:!$6$somesaltsomesalt$OldHash:19000:0:99999:7::10000:\nben:!$6$x$BensHash:19000:0:99999:7:::\ncleo:$6$y$CleosHash:19000:0:99999:7:::\nguest:$6$z$GuestsHash:19000:0:99999:7:::\n",
-		"/etc/samba/smb.conf": "# the owner's\n[global]\n   map to guest = Bad User\n[music]\n   guest ok = yes\n",
-		"/etc/ufw/ufw.conf":   "# the owner's\nENABLED=yes\nLOGLEVEL=low\n",
-		"/etc/nftables.conf":  "table inet filter {\n}\n",
+		"/etc/passwd":            "root:x:0:0::/root:/bin/sh\nanna:x:1000:1000::/home/anna:/bin/sh\nben:x:1001:1001::/home/ben:/bin/sh\ncleo:x:1002:1002::/home/cleo:/bin/sh\n",
+		"/etc/group":             "sudo:x:27:anna\n",
+		"/etc/shadow":            "root:*:19000:0:99999:7:::\n# kept\nanna:!$6$somesaltsomesalt$OldHash:19000:0:99999:7::10000:\nben:!$6$x$BensHash:19000:0:99999:7:::\ncleo:$6$y$CleosHash:19000:0:99999:7:::\nguest:$6$z$GuestsHash:19000:0:99999:7:::\n",
+		"/etc/gshadow":           "sudo:*::anna\n",
+		"/etc/login.defs":        "UID_MIN 1000\nUID_MAX 60000\n",
+		shadow.Homes + "/.ready": "",
+		"/etc/samba/smb.conf":    "# the owner's\n[global]\n   map to guest = Bad User\n[music]\n   guest ok = yes\n",
+		"/etc/ufw/ufw.conf":      "# the owner's\nENABLED=yes\nLOGLEVEL=low\n",
+		"/etc/nftables.conf":     "table inet filter {\n}\n",
 		"/etc/samba/smb.conf.passdb": "anna:1000:XXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXX:5C54B3EE4C8287D5A795C0A58FE8201A:[U          ]:LCT-6B028451:\n" +
 			"ben:1001:XXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXX:A9F0DD57E1EDAB5BB55A9AC0A99C15EC:[DU         ]:LCT-6B028451:\n",
 		"/etc/systemd/network/10-lan.network": "[Match]\nName=eth0\n[Network]\nAddress=192.168.77.5/24\n",
@@ -380,11 +389,12 @@ func (k kind) install(t testing.TB, m crashfs.Model) *crashfs.Disk {
 }
 
 // looks is every file of the system but the device's own state, with owner,
-// mode and content. Directories and lock files do not count.
+// mode and content. Directories do not count but for homes that are made, nor
+// do lock files.
 func looks(d *crashfs.Disk) string {
 	var b strings.Builder
 	for path, f := range d.Files("/") {
-		if f.Data == nil || strings.HasPrefix(path, stateDir) || strings.HasPrefix(path, "/run/") || path == "/etc/.pwd.lock" {
+		if f.Data == nil && !strings.HasPrefix(path, shadow.Homes+"/") || strings.HasPrefix(path, stateDir+"/") || strings.HasPrefix(path, "/run/") || path == "/etc/.pwd.lock" {
 			continue
 		}
 		fmt.Fprintf(&b, "%s %v %d:%d\n%s\n", path, f.Mode, f.UID, f.GID, f.Data)

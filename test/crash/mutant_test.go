@@ -90,6 +90,7 @@ func groups() []group {
 			[]string{"attempts.", "baseline.", "codes.", "identity.", "journal.", "receipt."},
 			[]scenario{forwards(virtual(), resets(reset.Credentials)...), back(virtual(), resets(reset.Network)...)},
 		},
+		{[]string{"shadow.account.", "shadow.unaccount."}, []scenario{forwards(taking(linux()), resets(hardAnew)...), back(taking(linux()), resets(hardAnew)...)}},
 		{[]string{"hostname.", "shares."}, []scenario{forwards(linux(), resets(hard)...), back(linux(), resets(hard)...)}},
 		// In a reset of all, the guests are next in the same directories.
 		{[]string{"shadow.persist.", "samba.persist."}, []scenario{forwards(linux(), resets(reset.Credentials)...), back(linux(), resets(reset.All)...)}},

@@ -120,7 +120,9 @@ func (q *inquiry) kept(d *crashfs.Disk, x told, changes int) error {
 }
 
 // hard reports whether the first change is a hard reset.
-func (s scenario) hard() bool { return slices.Concat(s.before, s.acts)[0].name == string(hard) }
+func (s scenario) hard() bool {
+	return strings.HasPrefix(slices.Concat(s.before, s.acts)[0].name, string(hard))
+}
 
 // snapshots are whole, and there is one of before a change.
 func snapshots(d *crashfs.Disk) error {

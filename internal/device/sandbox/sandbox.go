@@ -52,6 +52,7 @@ func own() []string { return []string{"/etc", "/var/lib/paperclip", "/run/paperc
 func settings() []string {
 	return []string{
 		"/var/lib/samba", "/var/cache/samba", "/var/log/samba", "/run/samba", // Samba's Python bindings, pdbedit, smbcontrol
+		"/var/lib/paperclip-home",                     // homes of administrators whom a hard reset makes
 		"/run/faillock",                               // counted failures
 		"/run/ufw.lock",                               // ufw
 		"/run/xtables.lock",                           // iptables, by ufw
