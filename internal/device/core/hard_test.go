@@ -3,8 +3,10 @@ package core_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -304,6 +306,95 @@ func TestBaseline(t *testing.T) {
 		}
 		if err := d.core.RecordBaseline(t.Context()); err != nil || d.survivors()["baseline.json"] != was {
 			t.Errorf("the baseline was written again: %v", err)
+		}
+	})
+}
+
+// newcomer is a hard reset whose first administrator is a new account.
+func newcomer(t *testing.T, name string) deviceapi.PlanCall {
+	q := hard(t)
+	q.Administrator, q.Wizard.NewAdministrator = name, true
+	return q
+}
+
+// H3, E1: the first administrator may be a new account: in the plan, part of the
+// transaction, in the receipt, and the only one that signs in afterwards.
+func TestHardResetMakesAnAdministrator(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := start(t, nil)
+		p, err := d.presentHard().reset(newcomer(t, "dora"), newPassword)
+		if err != nil || p.State != "committed" {
+			t.Fatalf("%v %+v", err, p)
+		}
+		if !d.accepts("dora", newPassword) || d.accepts("anna", oldPassword) || d.accepts("anna", newPassword) {
+			t.Error("the new administrator cannot sign in, or another one still can")
+		}
+		if a, _ := d.store.Running().Settings.Account("dora"); !a.Administrator {
+			t.Errorf("%+v", a)
+		}
+		_, s, err := receipt.Verify(p.Receipt)
+		if err != nil || s.Administrator != "dora" || !slices.ContainsFunc(s.Changes, func(c receipt.Change) bool {
+			return c.ID == "E1" && strings.Contains(c.To, "a new administrator dora is made")
+		}) {
+			t.Errorf("the receipt: %v %+v", err, s)
+		}
+	})
+}
+
+// Promise 1: all or nothing. What cannot be finished takes the account away again.
+func TestANewAdministratorGoesWithTheRest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := start(t, func(all []setting.Adapter) []setting.Adapter {
+			last := len(all) - 1
+			all[last] = unwilling{all[last]}
+			return all
+		})
+		before := d.store.Running()
+		p, err := d.presentHard().reset(newcomer(t, "dora"), newPassword)
+		if err != nil || p.State != "undone" {
+			t.Fatalf("%v %+v", err, p)
+		}
+		if after := d.store.Running(); !reflect.DeepEqual(before, after) || d.accepts("dora", newPassword) || !d.accepts("anna", oldPassword) {
+			t.Errorf("not as before: %+v", after)
+		}
+	})
+}
+
+type unwilling struct{ setting.Adapter }
+
+func (unwilling) Verify(context.Context, reset.Step) error {
+	return fmt.Errorf("told to fail: %w", setting.ErrPermanent)
+}
+
+// A name that cannot be, one that is taken, and a proof that a new account cannot
+// have, are refused with the plan; a name of nobody's makes none by mistake.
+func TestNewAdministratorRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := start(t, nil)
+		a := d.presentHard()
+		before := d.everything()
+		for _, name := range []string{"anna", "ben", "root", "", "Dora", "-dora", "dora:x", "dora\n", strings.Repeat("d", 33)} {
+			if err := a.call(deviceapi.KindPlan, newcomer(t, name), &deviceapi.PlanReply{}); problem(err) != "account_name" {
+				t.Errorf("%q: %v", name, err)
+			}
+		}
+		q := hard(t)
+		q.Administrator = "dora"
+		if err := a.call(deviceapi.KindPlan, q, &deviceapi.PlanReply{}); problem(err) == "" {
+			t.Error("an account is made that nobody asked for")
+		}
+		var plan deviceapi.PlanReply
+		if err := a.call(deviceapi.KindPlan, newcomer(t, "dora"), &plan); err != nil {
+			t.Fatal(err)
+		}
+		commit := deviceapi.CommitCall{PlanHash: plan.Hash, Administrator: "erik", NewPassword: access.NewSecret(newPassword), Wizard: newcomer(t, "").Wizard}
+		if err := a.call(deviceapi.KindCommit, commit, &deviceapi.CommitReply{}); problem(err) != "plan_changed" {
+			t.Errorf("another name than was shown: %v", err)
+		}
+		same(t, "refused new administrators", before, d.everything())
+		d.reboot(access.ButtonSecondProof)
+		if err := d.presentHard().call(deviceapi.KindPlan, newcomer(t, "dora"), &deviceapi.PlanReply{}); problem(err) != "account_name" {
+			t.Errorf("with a second proof: %v", err)
 		}
 	})
 }

@@ -116,7 +116,7 @@ func (a Address) check(s nas.Settings) error {
 	case bond:
 		return fmt.Errorf("%s is a link aggregation, which the reset takes apart: name one of its members", a.Interface)
 	case !addr.Is4():
-		return fmt.Errorf("the address of %s is one of IPv4 with the size of its network, as 192.168.1.5/24", a.Interface)
+		return fmt.Errorf("the address of %s is one of IPv4 with the size of its network, as 192.168.1.5/24; IPv6 is always automatic", a.Interface)
 	case p.Bits() < 8 || p.Bits() > 30:
 		return fmt.Errorf("a network of /%d cannot be right for %s", p.Bits(), a.Interface)
 	case !host(p, addr):

@@ -176,7 +176,7 @@ func askNetwork(ctx context.Context, r *run, w *reset.Wizard, advice string) err
 	a, err := r.cfg.Person.Choose(ctx, Question{
 		ID: AskNetwork, Typed: true, Default: "dhcp", Advice: advice,
 		Text:  "Its network: dhcp (the router gives it an address), or an address of your own.",
-		Lines: []string{"Network cards: " + printable.Clean(strings.Join(cards, ", ")) + ". An address as in " + example(cards) + "; several with a blank between."},
+		Lines: []string{"Network cards: " + printable.Clean(strings.Join(cards, ", ")) + ". An address as in " + example(cards) + "; several with a blank between. IPv6 addresses are always automatic."},
 	})
 	w.Network = []reset.Address{}
 	for text := range strings.FieldsSeq(a.Option) {
