@@ -232,15 +232,16 @@ func (u under) path(p string) string {
 	return filepath.Join(u.root, clean)
 }
 
-func (u under) ReadFile(p string) ([]byte, error)          { return u.fsys.ReadFile(u.path(p)) }
-func (u under) Lstat(p string) (fs.FileInfo, error)        { return u.fsys.Lstat(u.path(p)) }
-func (u under) Stat(p string) (fs.FileInfo, error)         { return u.fsys.Stat(u.path(p)) }
-func (u under) ReadDir(p string) ([]fs.DirEntry, error)    { return u.fsys.ReadDir(u.path(p)) }
-func (u under) Attributes(p string) (Attributes, error)    { return u.fsys.Attributes(u.path(p)) }
-func (u under) Rename(op, from, to string) error           { return u.fsys.Rename(op, u.path(from), u.path(to)) }
-func (u under) Remove(op, p string) error                  { return u.fsys.Remove(op, u.path(p)) }
-func (u under) SyncDir(op, p string) error                 { return u.fsys.SyncDir(op, u.path(p)) }
-func (u under) Chown(op, p string, uid, gid int) error     { return u.fsys.Chown(op, u.path(p), uid, gid) }
+func (u under) ReadFile(p string) ([]byte, error)       { return u.fsys.ReadFile(u.path(p)) }
+func (u under) Lstat(p string) (fs.FileInfo, error)     { return u.fsys.Lstat(u.path(p)) }
+func (u under) Stat(p string) (fs.FileInfo, error)      { return u.fsys.Stat(u.path(p)) }
+func (u under) ReadDir(p string) ([]fs.DirEntry, error) { return u.fsys.ReadDir(u.path(p)) }
+func (u under) Attributes(p string) (Attributes, error) { return u.fsys.Attributes(u.path(p)) }
+func (u under) Rename(op, from, to string) error        { return u.fsys.Rename(op, u.path(from), u.path(to)) }
+func (u under) Remove(op, p string) error               { return u.fsys.Remove(op, u.path(p)) }
+func (u under) SyncDir(op, p string) error              { return u.fsys.SyncDir(op, u.path(p)) }
+func (u under) Chown(op, p string, uid, gid int) error { return u.fsys.Chown(op, u.path(p), uid, gid) }
+
 func (u under) MkdirAll(op, p string, m fs.FileMode) error { return u.fsys.MkdirAll(op, u.path(p), m) }
 
 func (u under) CreateExclusive(op, p string, m fs.FileMode) (File, error) {
