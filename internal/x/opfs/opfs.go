@@ -240,7 +240,7 @@ func (u under) Attributes(p string) (Attributes, error) { return u.fsys.Attribut
 func (u under) Rename(op, from, to string) error        { return u.fsys.Rename(op, u.path(from), u.path(to)) }
 func (u under) Remove(op, p string) error               { return u.fsys.Remove(op, u.path(p)) }
 func (u under) SyncDir(op, p string) error              { return u.fsys.SyncDir(op, u.path(p)) }
-func (u under) Chown(op, p string, uid, gid int) error { return u.fsys.Chown(op, u.path(p), uid, gid) }
+func (u under) Chown(op, p string, uid, gid int) error  { return u.fsys.Chown(op, u.path(p), uid, gid) }
 
 func (u under) MkdirAll(op, p string, m fs.FileMode) error { return u.fsys.MkdirAll(op, u.path(p), m) }
 
