@@ -67,9 +67,17 @@ func TestSoakPower(t *testing.T) {
 	only, err := strconv.Atoi(cmp.Or(os.Getenv("PAPERCLIP_ONLY"), "0"))
 	check(t, err)
 	ctx := t.Context()
-	done := phase(t, "build, boot, install, dress")
+	done := phase(t, "build, boot, install")
 	n := boot(t, ctx, programs(t, ctx))
 	n.install(t, ctx)
+	done()
+	soakPower(t, ctx, n, seed, cuts, only)
+}
+
+// soakPower dresses a NAS and makes the cuts from 1 to a number, or one alone.
+func soakPower(t *testing.T, ctx context.Context, n *nas, seed uint64, cuts, only int) {
+	t.Helper()
+	done := phase(t, "dress")
 	n.dress(t, ctx)
 	done()
 	s := newSoak(t, ctx, n)

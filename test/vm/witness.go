@@ -133,8 +133,13 @@ func (t *text) String() string {
 	return t.b.String()
 }
 
-// StartRescue starts it, with no terminal, as a script would. It generates a password unless args name one.
+// StartRescue starts it on the owner's computer.
 func (l *LAN) StartRescue(ctx context.Context, program, dir string, args ...string) (*Rescue, error) {
+	return l.StartRescueFrom(ctx, Client, program, dir, args...)
+}
+
+// StartRescueFrom starts it, with no terminal, as a script would. It generates a password unless args name one.
+func (l *LAN) StartRescueFrom(ctx context.Context, from Place, program, dir string, args ...string) (*Rescue, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
@@ -143,7 +148,7 @@ func (l *LAN) StartRescue(ctx context.Context, program, dir string, args ...stri
 	if !slices.Contains(args, "--password-file") {
 		argv = append(argv, "--password-out", r.passwordFile())
 	}
-	r.command = l.Command(ctx, Client, argv...)
+	r.command = l.Command(ctx, from, argv...)
 	r.command.Env = append(os.Environ(), "PAPERCLIP_HOME="+filepath.Join(dir, "home")) // its memory of devices is this run's own
 	r.command.Stdout, r.command.Stderr = &r.stdout, &r.stderr
 	if err := r.command.Start(); err != nil {
