@@ -150,6 +150,7 @@ func newSoak(t *testing.T, ctx context.Context, n *nas) *soak {
 	defer phase(t, "up to the plan, and once without a cut")()
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Minute)
 	defer cancel()
+	check(t, n.lan.Connects(ctx, OldSubnet, GuestAddress, "445")) // the bond may be new to its neighbours
 	s := &soak{old: n.look(t, ctx, OldSubnet, GuestAddress), counts: map[string]int{}}
 	var err error
 	s.files, err = n.Agent.Manifest(ctx, "/srv")

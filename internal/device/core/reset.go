@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/paperclip-nas/paperclip/internal/device/bundle"
 	"github.com/paperclip-nas/paperclip/internal/device/journal"
@@ -50,13 +51,18 @@ func (c *Core) call(ctx context.Context, v *visit, message []byte) (any, error) 
 	}
 	switch call.Kind {
 	case deviceapi.KindOptions:
-		return c.options(ctx)
+		s, err := surveyed(ctx, c.cfg.Adapters)
+		if err != nil {
+			return nil, err
+		}
+		v.seen = &seen{s, c.cfg.Clock.Monotonic()}
+		return c.options(ctx, s.settings)
 	case deviceapi.KindPlan:
 		var q deviceapi.PlanCall
 		if err := call.Decode(&q); err != nil {
 			return nil, bad(err)
 		}
-		s, err := surveyed(ctx, c.cfg.Adapters)
+		s, err := c.planSurvey(ctx, v)
 		if err != nil {
 			return nil, err
 		}
@@ -109,11 +115,7 @@ func preflight(id string, err error) error {
 }
 
 // options is the first thing that a claimant is shown after the proof.
-func (c *Core) options(ctx context.Context) (deviceapi.OptionsReply, error) {
-	var s nas.Settings
-	if err := c.readSettings(ctx, &s); err != nil {
-		return deviceapi.OptionsReply{}, err
-	}
+func (c *Core) options(ctx context.Context, s nas.Settings) (deviceapi.OptionsReply, error) {
 	modes, err := c.modes(ctx)
 	if err != nil {
 		return deviceapi.OptionsReply{}, err
@@ -189,6 +191,27 @@ func surveyed(ctx context.Context, adapters []setting.Adapter) (s survey, err er
 		}
 	}
 	return s, nil
+}
+
+// seen is the system as a claimant was last shown it, and when.
+type seen struct {
+	survey
+	at time.Duration
+}
+
+// seenFor is how long the first plan may build on what its claimant was shown.
+const seenFor = time.Minute
+
+// planSurvey is what a plan is made of: what the claimant was shown a moment
+// ago, once; else the system as it is now. A commit asks anew in any case, and
+// refuses a plan that is not of now any more.
+func (c *Core) planSurvey(ctx context.Context, v *visit) (survey, error) {
+	was := v.seen
+	v.seen = nil
+	if was != nil && c.cfg.Clock.Monotonic()-was.at < seenFor {
+		return was.survey, nil
+	}
+	return surveyed(ctx, c.cfg.Adapters)
 }
 
 // plan works out what a reset would do, or why nobody may ask for it.

@@ -23,6 +23,7 @@ type visit struct {
 	with    access.PresenceKind
 	channel *sealed.Responder // once presence is proved
 	calls   turn              // one sealed call at a time
+	seen    *seen             // by options, for the plan that follows; guarded by calls
 
 	// The confirmation that proved presence and what was answered, so that an
 	// assistant that lost the answer can ask again.
