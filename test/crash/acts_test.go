@@ -36,6 +36,15 @@ type told struct {
 	keyed   bool      // snapshots are sealed to the owner's key
 }
 
+// String tells them apart within a run, in which the nth receipt is always the
+// same.
+func (x told) String() string {
+	type plain told
+	n := len(x.receipts)
+	x.receipts = nil
+	return fmt.Sprintf("%v %d", plain(x), n)
+}
+
 // teller changes it under a lock that the watcher of the disk takes too.
 type teller func(func(*told))
 

@@ -31,6 +31,7 @@ import (
 // device is core at work, with a person at its button and a front.
 type device struct {
 	core  *core.Core
+	clock clock.Clock
 	root  *corewire.Client // at the console
 	panel *memory.Panel
 	ear   *memory.Listener
@@ -42,7 +43,7 @@ var source = netip.MustParseAddr("192.168.1.7")
 
 // power starts core, in fake time.
 func power(ctx context.Context, cfg core.Config) (*device, error) {
-	d := &device{panel: memory.New(clock.System())}
+	d := &device{panel: memory.New(clock.System()), clock: cfg.Clock}
 	d.ear = d.panel.Listen()
 	cfg.Panel, cfg.Profile, cfg.Log = d.panel.Ports(), button.Paperclip(), slog.New(slog.DiscardHandler)
 	c, err := core.New(cfg)
@@ -130,7 +131,7 @@ func (d *device) certified(ctx context.Context) (id ed25519.PublicKey, leaf []by
 	if err != nil {
 		return nil, nil, err
 	}
-	return identity.VerifyChain(certs.Chain, time.Now())
+	return identity.VerifyChain(certs.Chain, d.clock.Now())
 }
 
 func (d *device) enter(ctx context.Context) (*claimant, error) {

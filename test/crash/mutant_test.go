@@ -1,6 +1,7 @@
 package crash
 
 import (
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -130,9 +131,9 @@ func TestEveryFsyncIsNeeded(t *testing.T) {
 		t.Run(op, func(t *testing.T) {
 			found := false
 			why, known := needless()[op]
-			e := effort{first: 32, damage: 1, again: 60, second: 8}
+			e := effort{first: 32, damage: 1, ways: math.MaxInt, second: 8}
 			if known {
-				e = effort{first: 8, damage: 3}
+				e = effort{first: 8, damage: 3, ways: math.MaxInt, second: 4}
 			}
 			for _, s := range groups()[groupOf(op)].runs {
 				s.mutant = op

@@ -272,7 +272,7 @@ func request(d *crashfs.Disk, x told, changes int) error {
 // request has waited.
 func (q *inquiry) noOp(ctx context.Context, d *crashfs.Disk, x told) error {
 	before := d.Killed()
-	if err := q.recover(ctx, &recorder{disk: d, told: x}, nil); err != nil {
+	if err := q.recover(ctx, &recorder{disk: d, told: x, boot: boot{"start for nothing", time.Now()}}, false); err != nil {
 		return fmt.Errorf("started again: %w", err)
 	}
 	for _, disk := range []*crashfs.Disk{before, d} {

@@ -16,6 +16,7 @@ import (
 	"github.com/paperclip-nas/paperclip/internal/device/journal"
 	"github.com/paperclip-nas/paperclip/internal/domain/access"
 	"github.com/paperclip-nas/paperclip/internal/domain/catalog"
+	"github.com/paperclip-nas/paperclip/internal/x/clock"
 	"github.com/paperclip-nas/paperclip/internal/x/opfs/crashfs"
 )
 
@@ -68,6 +69,7 @@ type run struct {
 	syncs   []string // the names of its fsyncs
 	key     string   // the device's
 	settled int      // changes that were made beforehand
+	ended   time.Time
 
 	baseline string // how the system was at the first start
 }
@@ -163,7 +165,7 @@ func (r *run) carryOut(t *testing.T, d *crashfs.Disk, x told) {
 	}
 	b.rec.take(crashfs.Point{Op: "the end", At: crashfs.After})
 	d.Watch(nil)
-	r.moments = b.rec.moments
+	r.moments, r.ended = b.rec.moments, time.Now()
 	r.syncs = slices.DeleteFunc(d.Syncs(), func(op string) bool { // those of before do not count
 		return !slices.ContainsFunc(r.moments, func(m moment) bool { return m.at.Op == op })
 	})
@@ -198,46 +200,73 @@ func (r *run) allowed(x told) (from, to int) { return x.sure, x.maybe }
 
 // tally counts.
 type tally struct {
-	points, kills, cuts, cutsAgain, recoveries, olds, news int
+	points, kills, cuts           int // of the scenario
+	paths, pointsAgain, cutsAgain int // of its recoveries
+	seenOpen                      int // of these points
+	seen, recoveries, olds, news  int
 }
 
 func (c *tally) add(o tally) {
 	c.points += o.points
 	c.kills += o.kills
 	c.cuts += o.cuts
+	c.paths += o.paths
+	c.pointsAgain += o.pointsAgain
+	c.seenOpen += o.seenOpen
 	c.cutsAgain += o.cutsAgain
+	c.seen += o.seen
 	c.recoveries += o.recoveries
 	c.olds += o.olds
 	c.news += o.news
 }
 
 func (c tally) String() string {
-	return fmt.Sprintf("%d points, %d kills, %d disks after a power cut, %d after a second crash; %d different recoveries, %d ended all old, %d all new",
-		c.points, c.kills, c.cuts, c.cutsAgain, c.recoveries, c.olds, c.news)
+	return fmt.Sprintf("%d points, %d kills, %d disks after a power cut; %d ways to recover, %d points of them, %d seen before, %d disks after a second cut; "+
+		"%d of all disks seen before, %d recoveries, %d ended all old, %d all new",
+		c.points, c.kills, c.cuts, c.paths, c.pointsAgain, c.seenOpen, c.cutsAgain, c.seen, c.recoveries, c.olds, c.news)
 }
 
 // effort is how much is tried.
 type effort struct {
 	first  int // disks at a point, at most
 	damage int // every so manyth disk is also tried with a damaged journal copy; 0: none
-	again  int // every so manyth recovery is crashed too; 0: none
+	ways   int // ways to recover that are cut again, at most
 	second int // disks at a point of such a recovery, at most
 }
 
 // inquiry tries the crashes of one run.
+//
+// All that a recovery starts from is the disk, what was told, and whether the
+// system started too: its clock and the names of starts are always the same. So a
+// disk is tried once, however many points lead to it. The power is cut again, at
+// every point of it, in the first recovery that goes each way: the ways being the
+// different sequences of operations.
 type inquiry struct {
 	*run
 	effort
 	tally
-	doors  doors
-	seen   map[string]bool
-	starts int
+	doors doors
+	tried map[string]bool
+	ways  map[string]bool
 }
 
-// boots is a start of the system that is another one than any before.
-func (q *inquiry) boots() boot {
-	q.starts++
-	return boot{fmt.Sprint("start after a cut ", q.starts), time.Now()}
+// crash is a place to start from again.
+type crash struct {
+	disk  *crashfs.Disk
+	told  told
+	boot  boot
+	alone bool // core was killed, and the system goes on
+	first bool
+}
+
+// cutAt is a disk as a cut has left it, at a point of the run or, not being the
+// first, of a recovery.
+func cutAt(d *crashfs.Disk, x told, first bool) crash {
+	name := "start after a cut"
+	if !first {
+		name = "start after a second cut"
+	}
+	return crash{disk: d, told: x, boot: boot{name, time.Now()}, first: first}
 }
 
 // nearby is how many points after a mutant's fsync are all tried; of the rest, a
@@ -246,7 +275,7 @@ const nearby = 40
 
 // crash tries everything and stops at the first failure.
 func (r *run) crash(ctx context.Context, e effort) (tally, error) {
-	q := &inquiry{run: r, effort: e, doors: r.kind.doors(), seen: map[string]bool{}}
+	q := &inquiry{run: r, effort: e, doors: r.kind.doors(), tried: map[string]bool{}, ways: map[string]bool{}}
 	since := -1 // points since the mutant's fsync
 	for i, m := range r.moments {
 		if m.at.Op == r.mutant {
@@ -270,7 +299,8 @@ func (q *inquiry) moment(ctx context.Context, m moment) error {
 	if err := q.doors.open(m.disk); err != nil {
 		return fmt.Errorf("while it runs: %w", err)
 	}
-	if m.at.At != crashfs.After { // after one is before the next
+	still := fmt.Sprintf("killed %x %v %s", m.disk.State(), m.told, m.boot)
+	if m.at.At != crashfs.After && !q.again(still) { // after one is before the next
 		q.kills++
 		if err := q.kill(ctx, m); err != nil {
 			return fmt.Errorf("killed: %w", err)
@@ -289,19 +319,18 @@ func (q *inquiry) moment(ctx context.Context, m moment) error {
 // kill is the program's death alone: what was written stays, but is no safer
 // for it, so that a power cut while the next one recovers is tried as well.
 func (q *inquiry) kill(ctx context.Context, m moment) error {
-	still := boot{m.boot, time.Now().Add(-m.up)}
-	return q.crashed(ctx, m.disk.Killed(), m.told, &still, q.again > 0 && q.kills%q.again == 0)
+	return q.crashed(ctx, crash{disk: m.disk.Killed(), told: m.told, boot: boot{m.boot, time.Now().Add(-m.up)}, alone: true, first: true})
 }
 
 // cut is a disk as found after a power cut, and with a bad sector in one of the
 // journal's copies.
-func (q *inquiry) cut(ctx context.Context, d *crashfs.Disk, x told, deeper bool) error {
-	if deeper {
+func (q *inquiry) cut(ctx context.Context, d *crashfs.Disk, x told, first bool) error {
+	if first {
 		q.cuts++
 	} else {
 		q.cutsAgain++
 	}
-	for _, bad := range q.damages(deeper) {
+	for _, bad := range q.damages(first) {
 		c := d.Killed()
 		if bad == both {
 			if err := q.bothDamaged(ctx, c, x); err != nil {
@@ -312,13 +341,11 @@ func (q *inquiry) cut(ctx context.Context, d *crashfs.Disk, x told, deeper bool)
 		if bad != "" && !damage(c, bad) {
 			continue
 		}
-		key := fmt.Sprintf("%x %v", c.Sum(), x)
-		if q.seen[key] {
+		if q.again(fmt.Sprintf("%x %v", c.Sum(), x)) {
+			q.seen++
 			continue
 		}
-		q.seen[key] = true
-		again := deeper && q.again > 0 && len(q.seen)%q.again == 0
-		if err := q.crashed(ctx, c, x, nil, again); err != nil {
+		if err := q.crashed(ctx, cutAt(c, x, first)); err != nil {
 			if bad != "" {
 				err = fmt.Errorf("with a damaged %s: %w", bad, err)
 			}
@@ -328,9 +355,16 @@ func (q *inquiry) cut(ctx context.Context, d *crashfs.Disk, x told, deeper bool)
 	return nil
 }
 
+// again reports whether something has been tried before.
+func (q *inquiry) again(what string) bool {
+	before := q.tried[what]
+	q.tried[what] = true
+	return before
+}
+
 // damages are the copies of the journal to damage in turn, after none, and both.
-func (q *inquiry) damages(deeper bool) []string {
-	if !deeper || q.damage == 0 || (q.cuts+q.cutsAgain)%q.damage != 0 {
+func (q *inquiry) damages(first bool) []string {
+	if !first || q.damage == 0 || (q.cuts+q.cutsAgain)%q.damage != 0 {
 		return []string{""}
 	}
 	return []string{"", "journal.a", "journal.b", both}
@@ -344,7 +378,7 @@ func (q *inquiry) bothDamaged(ctx context.Context, d *crashfs.Disk, x told) erro
 	if a, b := damage(d, "journal.a"), damage(d, "journal.b"); !a && !b {
 		return nil
 	}
-	cfg, err := q.config(d, q.boots())
+	cfg, err := q.config(d, cutAt(d, x, true).boot)
 	if err != nil {
 		return err
 	}
@@ -370,16 +404,15 @@ func damage(d *crashfs.Disk, name string) bool {
 	return true
 }
 
-// crashed starts the device again on a disk, in the same start of the system or
-// in another, and judges. With deeper, every point of that recovery is a place
-// for a power cut again.
-func (q *inquiry) crashed(ctx context.Context, d *crashfs.Disk, x told, still *boot, deeper bool) error {
-	rec := recorder{disk: d, told: x}
-	if deeper {
+// crashed starts the device again after a crash, and judges. Every point of its
+// recovery is a place for a power cut again, if no other went the same way.
+func (q *inquiry) crashed(ctx context.Context, c crash) error {
+	d, rec := c.disk, recorder{disk: c.disk, told: c.told, boot: c.boot}
+	if c.first && q.effort.ways > 0 {
 		rec.watch()
 	}
 	q.recoveries++
-	if err := q.recover(ctx, &rec, still); err != nil {
+	if err := q.recover(ctx, &rec, c.alone); err != nil {
 		return err
 	}
 	d.Watch(nil)
@@ -392,14 +425,31 @@ func (q *inquiry) crashed(ctx context.Context, d *crashfs.Disk, x told, still *b
 	} else {
 		q.news++
 	}
-	if key := fmt.Sprintf("again %x %v", d.Sum(), rec.told); !q.seen[key] {
-		q.seen[key] = true
+	if !q.again(fmt.Sprintf("at rest %x %v", d.Sum(), rec.told)) {
 		if err := q.noOp(ctx, d, rec.told); err != nil {
 			return err
 		}
 	}
-	for _, m := range rec.moments {
-		q.points++
+	return q.cutAgain(ctx, rec.moments)
+}
+
+func (q *inquiry) cutAgain(ctx context.Context, recovery []moment) error {
+	var b strings.Builder
+	for _, m := range recovery {
+		fmt.Fprintln(&b, m.at)
+	}
+	way := b.String()
+	if way == "" || q.ways[way] || len(q.ways) == q.effort.ways {
+		return nil
+	}
+	q.ways[way] = true
+	q.paths++
+	for _, m := range recovery {
+		q.pointsAgain++
+		if q.again(fmt.Sprintf("open %x %v", m.disk.State(), m.told)) {
+			q.seenOpen++
+			continue
+		}
 		if err := q.doors.open(m.disk); err != nil {
 			return fmt.Errorf("%s of its recovery: %w", m.at, err)
 		}
@@ -414,20 +464,18 @@ func (q *inquiry) crashed(ctx context.Context, d *crashfs.Disk, x told, still *b
 
 // recover is a start of core alone, or of the system after a cut: the recovery
 // unit, then doors, then core.
-func (q *inquiry) recover(ctx context.Context, rec *recorder, still *boot) error {
+func (q *inquiry) recover(ctx context.Context, rec *recorder, alone bool) error {
 	d := rec.disk
-	if still == nil {
-		rec.boot = q.boots()
+	if !alone {
 		if err := q.recoverFiles(ctx, rec); err != nil {
 			return err
 		}
-	} else {
-		rec.boot = *still
 	}
 	cfg, err := q.config(d, rec.boot)
 	if err != nil {
 		return err
 	}
+	cfg.Clock = setBack{cfg.Clock, time.Since(q.ended)}
 	dev, err := power(ctx, cfg)
 	if err != nil {
 		return fmt.Errorf("core: %w", explain(err))
@@ -436,11 +484,19 @@ func (q *inquiry) recover(ctx context.Context, rec *recorder, still *boot) error
 	if rec.told.started && dev.core.KeyID() != q.key {
 		return errors.New("the device has become another one: its identity key is gone")
 	}
-	if err := q.decide(ctx, &box{device: dev, run: q.run, rec: rec}, still != nil); err != nil {
+	if err := q.decide(ctx, &box{device: dev, run: q.run, rec: rec}, alone); err != nil {
 		return err
 	}
 	return q.receipts(dev, d, rec.told)
 }
+
+// setBack is a clock that is late.
+type setBack struct {
+	clock.Clock
+	by time.Duration
+}
+
+func (c setBack) Now() time.Time { return c.Clock.Now().Add(-c.by) }
 
 func (q *inquiry) recoverFiles(ctx context.Context, rec *recorder) error {
 	d := rec.disk
@@ -448,6 +504,7 @@ func (q *inquiry) recoverFiles(ctx context.Context, rec *recorder) error {
 	if err != nil {
 		return err
 	}
+	cfg.Clock = setBack{cfg.Clock, time.Since(q.ended)}
 	if err := core.Recover(ctx, cfg); err != nil {
 		return fmt.Errorf("the recovery unit: %w", explain(err))
 	}
@@ -464,15 +521,15 @@ func (q *inquiry) recoverFiles(ctx context.Context, rec *recorder) error {
 
 // decide ends a trial that goes on because core alone was killed: by its time,
 // or by the owner. A trial that a power cut has overtaken is over.
-func (q *inquiry) decide(ctx context.Context, b *box, goesOn bool) error {
+func (q *inquiry) decide(ctx context.Context, b *box, alone bool) error {
 	open, err := journal.New(b.rec.disk, stateDir).Open()
 	if err != nil || open == nil {
 		return err
 	}
-	if open.State != journal.OnTrial || !goesOn {
+	if open.State != journal.OnTrial || !alone {
 		return fmt.Errorf("what was begun is not ended: %s", open.State)
 	}
-	if q.recoveries%2 == 0 {
+	if q.kills%2 == 0 {
 		b.rec.tell(func(x *told) { x.maybe = x.sure }) // whatever was asked for, the device did not take it
 		time.Sleep(trialTime)
 	} else {

@@ -97,6 +97,10 @@ func (j *Journal) load() (*copies, error) {
 			return nil, fmt.Errorf("read the journal: %w", err)
 		}
 		c.present[i] = true
+		if c.best != nil && bytes.Equal(data, raw[0]) { // the usual case
+			c.current[i] = true
+			continue
+		}
 		generation, r, err := decode(data) // what could not be read is damaged too
 		if errors.Is(err, ErrVersion) {
 			return nil, err

@@ -74,7 +74,6 @@ type Disk struct {
 	now     tree     // what programs see
 	safe    tree     // what survives for certain
 	pending []effect // what leads from safe to now, in order
-	last    int      // the highest node in use
 	locks   map[string]chan struct{}
 	begun   map[string]int
 	watch   func(Point)
@@ -84,12 +83,23 @@ type Disk struct {
 
 // tree is all nodes, by number; the root is node 1. A node that no directory
 // leads to is a file that was removed, or never named durably.
-type tree map[int]*node
+type tree []*node
 
+// node is never changed once a tree has it, so that copies of a disk share it.
 type node struct {
 	entries map[string]int // nil for a file
 	data    []byte
 	attr    opfs.Attributes
+
+	names func() []string // of the entries, in order
+	sum   func() [32]byte // of all but the entries
+}
+
+func newNode(entries map[string]int, data []byte, attr opfs.Attributes) *node {
+	n := &node{entries: entries, data: data, attr: attr}
+	n.names = sync.OnceValue(func() []string { return slices.Sorted(maps.Keys(n.entries)) })
+	n.sum = sync.OnceValue(n.digest)
+	return n
 }
 
 const root = 1
@@ -116,14 +126,11 @@ func (e effect) metadata() bool { return !e.write }
 
 // New is an empty file system.
 func New(m Model) *Disk {
-	d := &Disk{
-		model: m, now: tree{}, safe: tree{}, last: root,
+	top := newNode(map[string]int{}, nil, opfs.Attributes{Mode: 0o755})
+	return &Disk{
+		model: m, now: tree{root: top}, safe: tree{root: top},
 		locks: map[string]chan struct{}{}, begun: map[string]int{}, ignored: map[string]bool{}, synced: map[string]bool{},
 	}
-	for _, t := range []tree{d.now, d.safe} {
-		t[root] = &node{entries: map[string]int{}, attr: opfs.Attributes{Mode: 0o755}}
-	}
-	return d
 }
 
 var _ opfs.FS = (*Disk)(nil)
@@ -197,24 +204,30 @@ func (d *Disk) change(e effect) {
 }
 
 func (t tree) apply(e effect) {
-	switch {
+	switch n := t[e.node]; {
 	case e.write:
-		n := t[e.node]
-		n.data = slices.Clone(n.data)
-		if end := e.at + len(e.data); len(n.data) < end {
-			n.data = append(n.data, make([]byte, end-len(n.data))...)
-		}
-		copy(n.data[e.at:], e.data)
+		data := make([]byte, max(len(n.data), e.at+len(e.data)))
+		copy(data, n.data)
+		copy(data[e.at:], e.data)
+		t[e.node] = newNode(nil, data, n.attr)
 	case e.attr != nil:
-		t[e.node].attr = *e.attr
+		t[e.node] = newNode(n.entries, n.data, *e.attr)
 	}
 	for _, c := range e.names {
-		if c.node == 0 {
-			delete(t[c.dir].entries, c.name)
-		} else {
-			t[c.dir].entries[c.name] = c.node
-		}
+		t.enter(c)
 	}
+}
+
+// enter changes one entry of a directory.
+func (t tree) enter(c name) {
+	dir := t[c.dir]
+	entries := maps.Clone(dir.entries)
+	if c.node == 0 {
+		delete(entries, c.name)
+	} else {
+		entries[c.name] = c.node
+	}
+	t[c.dir] = newNode(entries, nil, dir.attr)
 }
 
 // settle makes all pending effects durable that fit.
@@ -276,15 +289,13 @@ func (d *Disk) parent(op, p string) (dir int, base string, err error) {
 
 // make adds a node to both trees; only a name makes it reachable.
 func (d *Disk) make(dir bool, mode fs.FileMode) int {
-	d.last++
-	for _, t := range []tree{d.now, d.safe} {
-		n := &node{attr: opfs.Attributes{Mode: mode}}
-		if dir {
-			n.entries = map[string]int{}
-		}
-		t[d.last] = n
+	var entries map[string]int
+	if dir {
+		entries = map[string]int{}
 	}
-	return d.last
+	n := newNode(entries, nil, opfs.Attributes{Mode: mode})
+	d.now, d.safe = append(d.now, n), append(d.safe, n)
+	return len(d.now) - 1
 }
 
 // ReadFile implements opfs.FS.
@@ -324,7 +335,7 @@ func (d *Disk) ReadDir(p string) ([]fs.DirEntry, error) {
 		return nil, err
 	}
 	var all []fs.DirEntry
-	for _, base := range slices.Sorted(maps.Keys(n.entries)) {
+	for _, base := range n.names() {
 		all = append(all, fs.FileInfoToDirEntry(d.now[n.entries[base]].info(base)))
 	}
 	return all, nil

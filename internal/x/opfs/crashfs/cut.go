@@ -2,6 +2,7 @@ package crashfs
 
 import (
 	"crypto/sha256"
+	"encoding/binary"
 	"fmt"
 	"iter"
 	"maps"
@@ -22,7 +23,7 @@ func (d *Disk) Killed() *Disk {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	c := d.empty()
-	c.now, c.safe, c.pending = d.now.clone(), d.safe.clone(), slices.Clone(d.pending)
+	c.now, c.safe, c.pending = slices.Clone(d.now), slices.Clone(d.safe), slices.Clone(d.pending)
 	return c
 }
 
@@ -30,30 +31,19 @@ func (d *Disk) Killed() *Disk {
 func (d *Disk) Settle() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.safe, d.pending = d.now.clone(), nil
+	d.safe, d.pending = slices.Clone(d.now), nil
 }
 
 // empty is a disk with everything of d but its content.
 func (d *Disk) empty() *Disk {
 	c := New(d.model)
-	c.last, c.ignored = d.last, maps.Clone(d.ignored)
-	return c
-}
-
-// clone shares the contents, which apply never changes in place.
-func (t tree) clone() tree {
-	c := make(tree, len(t))
-	for id, n := range t {
-		m := *n
-		m.entries = maps.Clone(n.entries)
-		c[id] = &m
-	}
+	c.ignored = maps.Clone(d.ignored)
 	return c
 }
 
 // prune forgets the nodes that no directory leads to.
 func (t tree) prune() {
-	reached := map[int]bool{}
+	reached := make([]bool, len(t))
 	var reach func(id int)
 	reach = func(id int) {
 		reached[id] = true
@@ -62,7 +52,11 @@ func (t tree) prune() {
 		}
 	}
 	reach(root)
-	maps.DeleteFunc(t, func(id int, _ *node) bool { return !reached[id] })
+	for id, is := range reached {
+		if !is {
+			t[id] = nil
+		}
+	}
 }
 
 // Cuts are the disks that may be found if the power is cut now: everything safe,
@@ -73,87 +67,78 @@ func (t tree) prune() {
 func (d *Disk) Cuts(bound int) iter.Seq[*Disk] {
 	d.mu.Lock()
 	base, pending := d.empty(), slices.Clone(d.pending)
-	base.safe = d.safe.clone()
+	base.safe = slices.Clone(d.safe)
 	d.mu.Unlock()
 	return func(yield func(*Disk) bool) {
 		seen := map[[32]byte]bool{}
-		for choice := range choices(options(d.model, pending), bound) {
-			c := base.empty()
-			c.now = base.safe.clone()
-			for _, e := range chosen(d.model, pending, choice) {
-				c.now.apply(e)
-			}
-			c.now.prune()
-			c.safe = c.now.clone()
-			if sum := c.Sum(); !seen[sum] {
-				seen[sum] = true
-				if !yield(c) || len(seen) == bound {
-					return
+		open := openings(d.model, pending)
+		options := make([]int, len(open))
+		for i, o := range open {
+			options[i] = len(o)
+		}
+		for choice := range choices(options, bound) {
+			now := slices.Clone(base.safe)
+			for i, o := range open {
+				for _, e := range o[choice[i]] {
+					now.apply(e)
 				}
 			}
+			now.prune()
+			sum := now.sum()
+			if seen[sum] {
+				continue
+			}
+			seen[sum] = true
+			c := base.empty()
+			c.now, c.safe = now, slices.Clone(now)
+			if !yield(c) || len(seen) == bound {
+				return
+			}
 		}
 	}
 }
 
-// options is how many ways there are for each thing that is open: in the weak
-// model every effect is; in the ordered one how many of the names and attributes
-// there are (the first option), and each write.
-func options(m Model, pending []effect) []int {
-	var all []int
-	if m == Ordered {
-		all = append(all, 1)
-	}
-	for _, e := range pending {
-		switch {
-		case e.write:
-			all = append(all, len(variants(e)))
-		case m == Ordered:
-			all[0]++
-		default:
-			all = append(all, 2)
-		}
-	}
-	return all
-}
+// opening is something that is open: the ways in which it may be found, each as
+// the effects that have come true.
+type opening [][]effect
 
-// chosen are the effects that a choice lets through.
-func chosen(m Model, pending []effect, choice []int) []effect {
-	var all []effect
-	metadata := len(pending)
-	if m == Ordered {
-		metadata, choice = choice[0], choice[1:]
-	}
+// openings are all that are: in the weak model each effect is one; in the ordered
+// one how many of the names and attributes there are (the first), and each write.
+// Writes and the rest do not touch each other, so that their order is nothing.
+func openings(m Model, pending []effect) []opening {
+	var all []opening
+	var metadata []effect
 	for _, e := range pending {
 		switch {
 		case e.write:
-			all = append(all, variants(e)[choice[0]]...)
-			choice = choice[1:]
+			all = append(all, variants(e))
 		case m == Ordered:
-			if metadata > 0 {
-				all = append(all, e)
-			}
-			metadata--
+			metadata = append(metadata, e)
 		default:
-			if choice[0] > 0 {
-				all = append(all, e)
-			}
-			choice = choice[1:]
+			all = append(all, opening{nil, {e}})
 		}
 	}
-	return all
+	if m == Weak {
+		return all
+	}
+	var first opening
+	for n := range len(metadata) + 1 {
+		first = append(first, metadata[:n])
+	}
+	return slices.Insert(all, 0, first)
 }
 
 // variants are the ways in which a write may be found, the first being not at
 // all and the last whole: cut short after a sector, its length without its
 // content, old bytes of the disk in its place, the first or the last sector
 // missing.
-func variants(e effect) [][]effect {
+func variants(e effect) opening {
 	part := func(change func(data []byte) []byte) []effect {
 		f := e
 		f.data = change(slices.Clone(e.data))
 		return []effect{f}
 	}
-	all := [][]effect{nil}
+	all := opening{nil}
 	n := len(e.data)
 	if n == 0 {
 		return append(all, []effect{e})
@@ -250,15 +235,66 @@ func sample(options []int, bound int) iter.Seq[[]int] {
 }
 
 // Sum names what programs see: two disks with the same sum hold the same files.
-func (d *Disk) Sum() (sum [32]byte) {
-	h := sha256.New()
-	for p, f := range d.Files("/") {
-		fmt.Fprintln(h, p, uint32(f.Mode), f.UID, f.GID, len(f.Xattrs), f.Data == nil, len(f.Data))
-		for _, name := range slices.Sorted(maps.Keys(f.Xattrs)) {
-			fmt.Fprintf(h, "%q %q\n", name, f.Xattrs[name])
+func (d *Disk) Sum() [32]byte {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.now.sum()
+}
+
+func (t tree) sum() [32]byte {
+	return sha256.Sum256(t.describe(nil, root, map[int]int{}))
+}
+
+// State names all that a cut goes by: two disks with the same state have the same
+// cuts.
+func (d *Disk) State() [32]byte {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	labels := map[int]int{}
+	b := d.safe.describe(nil, root, labels)
+	for _, e := range d.pending {
+		b = d.safe.describe(b, e.node, labels)
+		for _, n := range e.names {
+			b = d.safe.describe(fmt.Appendf(b, "%q", n.name), n.dir, labels)
+			if n.node != 0 {
+				b = d.safe.describe(b, n.node, labels)
+			}
 		}
-		h.Write(f.Data)
+		if e.attr != nil {
+			own := newNode(nil, nil, *e.attr).sum()
+			b = append(b, own[:]...)
+		}
+		b = fmt.Appendf(b, "%t %d %d ", e.write, e.at, len(e.data))
+		b = append(b, e.data...)
 	}
+	return sha256.Sum256(b)
+}
+
+// describe appends everything below a node to b, and which node it is by a label
+// that depends on nothing but the order.
+func (t tree) describe(b []byte, id int, labels map[int]int) []byte {
+	label, known := labels[id]
+	if known {
+		return binary.BigEndian.AppendUint32(append(b, 'k'), uint32(label))
+	}
+	labels[id] = len(labels)
+	own := t[id].sum()
+	b = append(append(b, 'n'), own[:]...)
+	for _, base := range t[id].names() {
+		b = append(binary.BigEndian.AppendUint32(append(b, 'e'), uint32(len(base))), base...)
+		b = t.describe(b, t[id].entries[base], labels)
+	}
+	return append(b, '.')
+}
+
+// digest is the sum of a node alone.
+func (n *node) digest() (sum [32]byte) {
+	h := sha256.New()
+	fmt.Fprintln(h, uint32(n.attr.Mode), n.attr.UID, n.attr.GID, len(n.attr.Xattrs), n.entries != nil)
+	for _, name := range slices.Sorted(maps.Keys(n.attr.Xattrs)) {
+		fmt.Fprintf(h, "%q %q\n", name, n.attr.Xattrs[name])
+	}
+	h.Write(n.data)
 	h.Sum(sum[:0])
 	return sum
 }
@@ -273,7 +309,7 @@ type File struct {
 // paths.
 func (d *Disk) Files(below string) iter.Seq2[string, File] {
 	d.mu.Lock()
-	t := d.now.clone()
+	t := slices.Clone(d.now)
 	d.mu.Unlock()
 	return func(yield func(string, File) bool) {
 		if id, ok := t.find(below); ok {
@@ -291,8 +327,8 @@ func (t tree) walk(at string, id int, yield func(string, File) bool) bool {
 	if !yield(at, f) {
 		return false
 	}
-	for _, base := range slices.Sorted(maps.Keys(n.entries)) {
-		if !t.walk(path.Join(at, base), n.entries[base], yield) {
+	for _, base := range n.names() {
+		if !t.walk(strings.TrimSuffix(at, "/")+"/"+base, n.entries[base], yield) {
 			return false
 		}
 	}
@@ -311,12 +347,13 @@ func (d *Disk) Put(p string, f File) {
 		if !exists {
 			next = d.make(i < len(parts)-1, 0o755)
 		}
-		d.now[at].entries[part], d.safe[at].entries[part] = next, next
+		for _, t := range []tree{d.now, d.safe} {
+			t.enter(name{at, part, next})
+		}
 		at = next
 	}
-	for _, t := range []tree{d.now, d.safe} {
-		t[at].data, t[at].attr = slices.Clone(f.Data), f.Attributes
-	}
+	d.now[at] = newNode(nil, slices.Clone(f.Data), f.Attributes)
+	d.safe[at] = d.now[at]
 }
 
 // Wipe removes a file, or everything below a directory, as a restart does with
@@ -331,11 +368,9 @@ func (d *Disk) Wipe(p string) {
 	d.pending = slices.DeleteFunc(d.pending, func(e effect) bool { return e.node == id })
 	for _, t := range []tree{d.now, d.safe} {
 		if t[id].entries != nil {
-			t[id].entries = map[string]int{}
-			continue
-		}
-		if dir, ok := t.find(path.Dir(p)); ok {
-			delete(t[dir].entries, path.Base(p))
+			t[id] = newNode(map[string]int{}, nil, t[id].attr)
+		} else if dir, ok := t.find(path.Dir(p)); ok {
+			t.enter(name{dir: dir, name: path.Base(p)})
 		}
 	}
 }

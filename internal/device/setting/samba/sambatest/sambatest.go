@@ -113,7 +113,7 @@ func python(fsys opfs.FS, op string, stdin io.Reader, stdout, stderr io.Writer) 
 	} else if i >= 0 && r.Action == "unmake" && strings.Contains(lines[i], ":"+r.From.NT+":") {
 		return replace(fsys, op, r.Config, slices.Delete(lines, i, i+1), stderr)
 	} else if i < 0 && r.Action == "unmake" {
-		return 0
+		return settle(fsys, op, r.Config, stderr)
 	}
 	for i, l := range lines {
 		f := strings.Split(l, ":")
@@ -125,11 +125,11 @@ func python(fsys opfs.FS, op string, stdin io.Reader, stdout, stderr io.Writer) 
 		}
 		f[3], f[5] = r.To.NT, fmt.Sprintf("LCT-%08X", r.To.Changed)
 		f[4] = flag(flag(f[4], "D", r.To.Disabled), "N", r.To.NoPassword)
-		if lines[i] == strings.Join(f, ":") {
-			return 0
+		if changed := strings.Join(f, ":"); lines[i] != changed {
+			lines[i] = changed
+			return replace(fsys, op, r.Config, lines, stderr)
 		}
-		lines[i] = strings.Join(f, ":")
-		return replace(fsys, op, r.Config, lines, stderr)
+		return settle(fsys, op, r.Config, stderr)
 	}
 	return 4
 }
@@ -142,6 +142,16 @@ func made(user string, v value) string {
 func replace(fsys opfs.FS, op, config string, lines []string, stderr io.Writer) int {
 	data := []byte(strings.Join(lines, "\n") + "\n")
 	if err := atomicfile.Replace(fsys, op, Database(config), data, atomicfile.Options{}); err != nil {
+		fmt.Fprintln(stderr, err)
+		return 1
+	}
+	return 0
+}
+
+// settle is for a change that an earlier run has made, which may have been cut
+// short.
+func settle(fsys opfs.FS, op, config string, stderr io.Writer) int {
+	if err := atomicfile.Settle(fsys, op, Database(config)); err != nil {
 		fmt.Fprintln(stderr, err)
 		return 1
 	}
