@@ -146,6 +146,9 @@ func TestHalfWrittenFiles(t *testing.T) {
 				continue
 			}
 			for i := range 9 {
+				if !*full && !*sample && i%4 > 0 { // with the race detector each costs eight times as much
+					continue
+				}
 				text := whole[:len(whole)*i/9]
 				if i == 8 {
 					text = "\x00\xff[" + whole

@@ -43,9 +43,9 @@ import (
 
 var crashAll = flag.Bool("crash.all", false, "kill again at every place of every recovery, not at a sample (hours)")
 
-// crashEvery keeps a plain `go test` short: it is killed at every third place.
-// `make crash` is killed at each.
-var crashEvery = flag.Int("crash.every", 3, "be killed at every nth place")
+// crashEvery keeps a plain `go test` short: it is killed at every twelfth place.
+// `make kill` is killed at each.
+var crashEvery = flag.Int("crash.every", 12, "be killed at every nth place")
 
 const jobVariable = "PAPERCLIP_CRASH_JOB"
 
@@ -252,7 +252,7 @@ const (
 )
 
 // prepare makes a system with all four settings, and a record that changes them.
-func prepare(t *testing.T, root string, l life) {
+func prepare(t *testing.T, root, self string, l life) {
 	t.Helper()
 	for path, content := range map[string]string{
 		"etc/passwd":                         "root:x:0:0::/root:/bin/sh\nanna:x:1000:1000::/home/anna:/bin/sh\nben:x:1001:1001::/home/ben:/bin/sh\n",
@@ -275,7 +275,6 @@ func prepare(t *testing.T, root string, l life) {
 			t.Fatal(err)
 		}
 	}
-	self := binary(t)
 	if err := errors.Join(os.Symlink(self, filepath.Join(root, "self")), os.Symlink(self, filepath.Join(root, "networkctl"))); err != nil {
 		t.Fatal(err)
 	}
@@ -313,9 +312,9 @@ type bed struct {
 	news     atomic.Int64
 }
 
-func newBed(t *testing.T, l life) *bed {
-	b := &bed{template: t.TempDir(), hopeless: l.hopeless}
-	prepare(t, b.template, l)
+func newBed(t *testing.T, self string, l life) *bed {
+	b := &bed{template: scratch(t), hopeless: l.hopeless}
+	prepare(t, b.template, self, l)
 	b.old = look(t, b.template)
 	full := b.fresh(t)
 	if killed, err := b.start(t, job{Root: full, Begin: true}, false); killed || err != nil {
@@ -350,7 +349,7 @@ func binary(t *testing.T) string {
 // fresh copies the system.
 func (b *bed) fresh(t *testing.T) string {
 	t.Helper()
-	root := filepath.Join(t.TempDir(), "root")
+	root := filepath.Join(scratch(t), "root")
 	if err := copyTree(b.template, root); err != nil {
 		t.Fatal(err)
 	}
@@ -507,13 +506,14 @@ func (b *bed) killAndStart(t *testing.T, root string, j job) {
 }
 
 func TestKilledAtEveryOperation(t *testing.T) {
+	self := binary(t)
 	for _, l := range lives() {
 		each := *crashEvery
 		if each > 1 && l.mode == reset.Hard { // the short run is for what is common
 			each *= 3
 		}
 		t.Run(l.name, func(t *testing.T) {
-			b := newBed(t, l)
+			b := newBed(t, self, l)
 			places := b.places(t, job{Root: b.fresh(t), Begin: true})
 			t.Run("places", func(t *testing.T) {
 				for i, p := range places {
@@ -539,15 +539,16 @@ func TestKilledAtEveryOperation(t *testing.T) {
 // and of the second; all of them with -crash.all.
 func TestKilledAgainWhileRecovering(t *testing.T) {
 	if *crashEvery > 1 && !*crashAll {
-		t.Skip("long: make crash runs it")
+		t.Skip("long: make kill runs it")
 	}
+	self := binary(t)
 	firstEach, secondEach := 79, 11
 	if *crashAll {
 		firstEach, secondEach = 1, 1
 	}
 	for _, l := range lives() {
 		t.Run(l.name, func(t *testing.T) {
-			hopeless, b := l.hopeless, newBed(t, l)
+			hopeless, b := l.hopeless, newBed(t, self, l)
 			var cases atomic.Int64
 			places := b.places(t, job{Root: b.fresh(t), Begin: true})
 			t.Run("places", func(t *testing.T) {
@@ -576,7 +577,7 @@ func TestKilledAgainWhileRecovering(t *testing.T) {
 
 // The suite sees an adapter that does not take its change back.
 func TestTheSuiteSeesAHalfState(t *testing.T) {
-	b := newBed(t, lives()[1])
+	b := newBed(t, binary(t), lives()[1])
 	b.broken = true
 	root := b.fresh(t)
 	if killed, err := b.start(t, job{Root: root, Begin: true}, true); killed || err != nil {
