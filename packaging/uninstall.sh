@@ -33,6 +33,6 @@ rm -f "$entry" "$root/usr/sbin/paperclipd" \
 if [ -z "$root" ]; then
 	systemctl daemon-reload
 	systemctl kill --signal=HUP systemd-logind.service
-	[ -z "$had" ] || update-grub
+	[ -z "$had" ] || update-grub || echo "uninstall.sh: the boot menu could not be written; run update-grub" >&2
 fi
 echo "uninstall.sh: kept: /etc/paperclip, /var/lib/paperclip, /var/lib/paperclip-home"
