@@ -49,6 +49,7 @@ func needless() map[string]string {
 		"requests.ripe.syncdir":          next,
 		"requests.done.syncdir":          "a request whose end is lost is mended at the next start, by the receipt",
 		"encrypted.undo.syncdir":         next,
+		"shadow.account.syncdir":         next,
 		"hostname.persist.syncdir":       next,
 		"hostname.undo.syncdir":          next,
 		"codes.key.syncdir":              "no code was given out yet that needs the key",

@@ -243,14 +243,14 @@ func (a *Adapter) makeAccount(n newAccount) error {
 	return a.write(op, t.group, t.gshadow, t.passwd)
 }
 
-// write replaces the files, in this order.
+// write replaces the files, in this order, and makes them durable together.
 func (a *Adapter) write(op string, all ...*table) error {
 	for _, t := range all {
 		if err := t.write(a.cfg.FS, op+"."+path.Base(t.path)); err != nil {
 			return permanent(err)
 		}
 	}
-	return nil
+	return a.cfg.FS.SyncDir(op+".syncdir", path.Dir(passwdFile))
 }
 
 // permanent marks what no other try can mend.

@@ -107,13 +107,14 @@ func (t *table) members(group string, change func([]string) []string) {
 	t.lines[i] = []byte(line[:at] + strings.Join(change(all), ",") + string(t.lines[i][len(line):]))
 }
 
-// write replaces the file where it is another one now.
+// write replaces the file where it is another one now. It is durable when its
+// directory is synced.
 func (t *table) write(fsys opfs.FS, op string) error {
 	if t.data == nil {
 		return nil
 	}
 	if now := bytes.Join(t.lines, nil); !bytes.Equal(now, t.data) {
-		return atomicfile.Replace(fsys, op, t.path, now, atomicfile.Options{})
+		return atomicfile.Exchange(fsys, op, t.path, now, atomicfile.Options{})
 	}
 	return atomicfile.Settle(fsys, op, t.path)
 }
