@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -177,27 +178,62 @@ func (s *soak) judge(t *testing.T, ctx context.Context, n *nas) string {
 			from, address = Client, LeasedAddress
 		}
 		seen := n.look(t, ctx, from, address)
-		old, now := 0, 0
-		for _, row := range rows() {
-			if seen[row.id] == s.old[row.id] {
-				old++
-			}
-			// A password is hashed with another salt each time.
-			if seen[row.id] == s.new[row.id] || row.id == "E1" && seen[row.id] != s.old[row.id] {
-				now++
-			}
-		}
-		switch {
-		case old == len(rows()):
-			return allOld
-		case now == len(rows()):
-			return allNew
+		switch result := s.verdict(seen); {
+		case result != halfState:
+			return result
 		case time.Now().After(end):
 			for _, row := range rows() {
 				t.Errorf("%s (%s): old %q, new %q, is %q", row.id, row.what, s.old[row.id], s.new[row.id], seen[row.id])
 			}
 			return halfState
 		}
+	}
+}
+
+// verdict holds rows against those before and after a reset.
+func (s *soak) verdict(seen map[string]string) string {
+	old, now := 0, 0
+	for _, row := range rows() {
+		if seen[row.id] == s.old[row.id] {
+			old++
+		}
+		// A password is hashed with another salt each time.
+		if seen[row.id] == s.new[row.id] || row.id == "E1" && seen[row.id] != s.old[row.id] {
+			now++
+		}
+	}
+	switch len(rows()) {
+	case old:
+		return allOld
+	case now:
+		return allNew
+	}
+	return halfState
+}
+
+// TestVerdict: one row that is not as the others are is a half-state, whichever it is. (E13 stays as it is in a
+// reset by presence alone.)
+func TestVerdict(t *testing.T) {
+	s := &soak{old: map[string]string{}, new: map[string]string{}}
+	for _, row := range rows() {
+		s.old[row.id], s.new[row.id] = "before", "after"
+	}
+	s.new["E13"] = "before"
+	for _, one := range rows() {
+		if one.id == "E13" {
+			continue
+		}
+		newer, older := maps.Clone(s.old), maps.Clone(s.new)
+		newer[one.id], older[one.id] = "after", "before"
+		if got := s.verdict(newer); got != halfState {
+			t.Errorf("%s alone is new: %s", one.id, got)
+		}
+		if got := s.verdict(older); got != halfState {
+			t.Errorf("%s alone is old: %s", one.id, got)
+		}
+	}
+	if old, now := s.verdict(s.old), s.verdict(s.new); old != allOld || now != allNew {
+		t.Errorf("all old is %s, all new is %s", old, now)
 	}
 }
 
