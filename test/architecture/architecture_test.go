@@ -152,6 +152,18 @@ func TestDomainIsPure(t *testing.T) {
 	}
 }
 
+// X3: no secret is drawn from a source that can be foretold. Whoever spreads
+// packets in time, or makes up a test's disk, may use one; nobody else.
+func TestNoSecretFromMathRand(t *testing.T) {
+	may := []string{"internal/device/announcer", "internal/owner/discover", "internal/lab", "internal/x/opfs/crashfs"}
+	for _, f := range load(t) {
+		guessable := slices.Contains(f.imports, "math/rand") || slices.Contains(f.imports, "math/rand/v2")
+		if guessable && !f.test && !slices.Contains(may, f.dir) && !strings.HasPrefix(f.dir, "test/") {
+			t.Errorf("%s imports math/rand: what is secret comes from the reader that is injected", f.name)
+		}
+	}
+}
+
 // The lab builds without any Linux adapter.
 func TestLabNeedsNoLinux(t *testing.T) {
 	for _, f := range load(t) {

@@ -184,6 +184,8 @@ func TestNothingBeforePresence(t *testing.T) {
 			}(),
 			"status":   d.front.Read(ctx, corewire.ReadStatus, &struct{}{}),
 			"receipts": d.front.Read(ctx, corewire.ReadReceipts, &struct{}{}),
+			"owners":   d.front.Read(ctx, corewire.ReadOwners, &struct{}{}),
+			"requests": d.front.Read(ctx, corewire.ReadRequests, &struct{}{}),
 		} {
 			if id := problem(err); id != "presence_not_shown" && id != "wrong_code" {
 				t.Errorf("%s: %v", name, err)

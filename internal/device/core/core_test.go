@@ -67,6 +67,7 @@ type device struct {
 	stop    func()
 
 	sessions core.Sessions
+	accounts func(core.Accounts) core.Accounts // nil: as they are
 }
 
 // fakeBoot is a start of the system, told by the test's time.
@@ -225,10 +226,14 @@ func (d *device) config(change func([]setting.Adapter) []setting.Adapter) core.C
 	if d.up != nil {
 		up = d.up
 	}
+	accounts := core.Accounts(d.store)
+	if d.accounts != nil {
+		accounts = d.accounts(accounts)
+	}
 	return core.Config{
 		Name: "cellar", Named: func() string { return d.store.Running().Settings.Name }, Model: "Linux NAS", Dir: filepath.Join(d.dir, "state"), FS: opfs.OS(nil), Clock: clk, Rand: rand.Reader,
 		Log:   slog.New(slog.NewTextHandler(d.log, nil)),
-		Panel: d.panel.Ports(), Profile: button.Paperclip(), Adapters: adapters, Accounts: d.store, Network: d.network, Policy: d.policy,
+		Panel: d.panel.Ports(), Profile: button.Paperclip(), Adapters: adapters, Accounts: accounts, Network: d.network, Policy: d.policy,
 		Ports: func() nas.Ports { return *d.store.Running().Settings.Ports }, Boot: up, Notifier: d.told, Cable: d.cable, Sessions: d.sessions,
 	}
 }

@@ -294,10 +294,10 @@ func TestOwnerSessionWithALyingFront(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := start(t, nil)
 		ctx := context.Background()
-		if _, err := d.front.OwnerSession(ctx, corewire.OwnerSessionRequest{Source: d.source, LeafSPKI: []byte("another"), Body: deviceapi.OwnerSessionRequest{Share: make([]byte, 32)}}); problem(err) != "bad_message" {
+		o := d.converse()
+		if _, err := d.front.OwnerSession(ctx, corewire.OwnerSessionRequest{Source: d.source, LeafSPKI: []byte("another"), Body: deviceapi.OwnerSessionRequest{Share: o.binding.OwnerShare}}); problem(err) != "bad_message" {
 			t.Errorf("a key that core did not certify: %v", err)
 		}
-		o := d.converse()
 		for _, share := range [][]byte{nil, make([]byte, 31), make([]byte, 32)} { // the last one is of low order
 			if _, err := d.front.OwnerSession(ctx, corewire.OwnerSessionRequest{Source: d.source, LeafSPKI: o.binding.LeafSPKI, Body: deviceapi.OwnerSessionRequest{Share: share}}); problem(err) != "bad_message" {
 				t.Errorf("a share of %d bytes: %v", len(share), err)

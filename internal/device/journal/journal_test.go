@@ -545,6 +545,36 @@ func spoil(rt *rapid.T, path string) {
 	}
 }
 
+// The marker names the change that was begun. Beside a record of another one
+// nobody knows what that change did: nothing is carried out, nothing is accepted,
+// and the doors stay shut.
+func TestTheMarkerNamesItsRecord(t *testing.T) {
+	b := newBench(t)
+	j := b.journal(nil)
+	if err := j.Accept(b.rec); err != nil {
+		t.Fatal(err)
+	}
+	marker := filepath.Join(b.dir, "state", "journal.open")
+	if name, err := os.ReadFile(marker); err != nil || strings.TrimSpace(string(name)) != b.rec.ID {
+		t.Fatalf("the marker of %s is %q (%v)", b.rec.ID, name, err)
+	}
+	if err := os.WriteFile(marker, []byte("another\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if r, err := j.Open(); !errors.Is(err, journal.ErrHalfState) {
+		t.Errorf("open: %+v, %v", r, err)
+	}
+	if err := j.RecoverFiles(t.Context(), []journal.Participant{b.cell(nil)}); !errors.Is(err, journal.ErrHalfState) {
+		t.Errorf("at the start: %v", err)
+	}
+	if err := j.Accept(b.rec); !errors.Is(err, journal.ErrHalfState) {
+		t.Errorf("the next one: %v", err)
+	}
+	if b.values(t) != allOld {
+		t.Errorf("values %s", b.values(t))
+	}
+}
+
 func TestANewerFormatIsRefusedNotDiscarded(t *testing.T) {
 	b := newBench(t)
 	if err := os.Mkdir(filepath.Join(b.dir, "state"), 0o700); err != nil {

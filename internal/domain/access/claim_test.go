@@ -195,6 +195,27 @@ func TestGrantedTriesAreNotTheNeighbours(t *testing.T) {
 	}
 }
 
+// A short press grants tries only where there are none left: pressed before, it
+// neither adds to them nor takes any away.
+func TestPressGrantsOnlyWhatIsSpent(t *testing.T) {
+	rules := access.DefaultRules()
+	rules.Tries, rules.SessionTries = 8, 8
+	c := access.NewClaim(rules)
+	c.Handle(access.PressSoft, 0)
+	mustEnter(t, c, 0, "owner", "192.168.1.7")
+	for left := rules.Tries; left > 0; left-- {
+		if c.GrantTries() || c.Exhausted() || c.TriesLeft("owner") != left {
+			t.Fatalf("with %d tries left a press leaves %d", left, c.TriesLeft("owner"))
+		}
+		if r := c.Count(0, "owner"); r != access.NoRefusal {
+			t.Fatal(r)
+		}
+	}
+	if !c.Exhausted() || !c.GrantTries() || c.Exhausted() {
+		t.Error("spent, and a press grants nothing")
+	}
+}
+
 // A flood of sessions from one address never takes the place of another's.
 func TestFloodOfSessionsLeavesRoom(t *testing.T) {
 	c := open(t)

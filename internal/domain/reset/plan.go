@@ -71,7 +71,7 @@ func (p Plan) Request() Request {
 // differ: a wait is long enough for that.
 func (p Plan) SameChanges(q Plan) bool {
 	same := func(p Plan) Plan {
-		return Plan{Device: p.Device, Mode: p.Mode, Scope: p.Scope, Administrator: p.Administrator, Wizard: p.Wizard, SecondFactor: p.SecondFactor, Changes: p.Changes, Losses: p.Losses, NotCovered: p.NotCovered}
+		return Plan{Device: p.Device, Mode: p.Mode, Scope: p.Scope, Administrator: p.Administrator, Wizard: p.Wizard, SecondFactor: p.SecondFactor, Saved: p.Saved, Changes: p.Changes, Losses: p.Losses, NotCovered: p.NotCovered}
 	}
 	return same(p).Hash() == same(q).Hash()
 }

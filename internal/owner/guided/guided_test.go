@@ -290,6 +290,19 @@ func TestOtherAdministrator(t *testing.T) {
 	}
 }
 
+// One attempt a typed password, wherever it is typed: refused, it is not sent
+// again, and neither a reset nor another sign-in follows by itself.
+func TestRefusedPasswordIsSentOnce(t *testing.T) {
+	for name, way := range map[string]ways.ID{"another administrator's": ways.OtherAdministrator, "one that was saved": ways.SavedPassword} {
+		w := newWorld("Synology")
+		w.answers[rescue.AskWay], w.answers[guided.AskTryIt] = string(way), "a password that was mistyped"
+		res, err := w.rescue(t)
+		if err == nil || len(w.attempts) != 1 || w.presses != 0 || res.SignedIn {
+			t.Errorf("%s: %v, sent %d times, %d presses", name, err, len(w.attempts), w.presses)
+		}
+	}
+}
+
 // D1: what is not ready is waited for; drives that are gone are no case for a
 // reset, nor for an installer.
 func TestNotReady(t *testing.T) {

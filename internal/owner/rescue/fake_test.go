@@ -55,7 +55,9 @@ type box struct {
 	dropPassword bool
 	undo         bool
 	forge        bool
-	loseCommit   bool // the commit is carried out, and its reply lost, as is the session
+	lie          func(*reset.Plan) // of the plan that was asked for
+	lieOfHash    bool              // the hash is another plan's
+	loseCommit   bool              // the commit is carried out, and its reply lost, as is the session
 }
 
 func newBox(t testing.TB) *box {
@@ -214,6 +216,22 @@ func (b *box) plan(q deviceapi.PlanCall) reset.Plan {
 	return reset.Build(r, b.settings, covered)
 }
 
+// told is a plan and its hash, as the box tells them.
+func (b *box) told(p reset.Plan) (told struct {
+	Plan reset.Plan `json:"plan"`
+	Hash string     `json:"hash"`
+},
+) {
+	if b.lie != nil {
+		b.lie(&p)
+	}
+	told.Plan, told.Hash = p, p.Hash()
+	if b.lieOfHash {
+		told.Hash = reset.Plan{}.Hash()
+	}
+	return told
+}
+
 func (l *link) Plan(_ context.Context, q deviceapi.PlanCall) (deviceapi.PlanReply, error) {
 	unlock, err := l.holds()
 	if err != nil {
@@ -230,8 +248,7 @@ func (l *link) Plan(_ context.Context, q deviceapi.PlanCall) (deviceapi.PlanRepl
 			}
 		}
 	}
-	p := l.b.plan(q)
-	return deviceapi.PlanReply{Plan: p, Hash: p.Hash()}, nil
+	return deviceapi.PlanReply(l.b.told(l.b.plan(q))), nil
 }
 
 func (l *link) Commit(_ context.Context, q deviceapi.CommitCall) (deviceapi.CommitReply, error) {
@@ -365,7 +382,8 @@ func (l *link) Resume(_ context.Context, _ ed25519.PrivateKey, q deviceapi.Resum
 		b.loseCommit = false
 		return deviceapi.ResumeReply{}, catalog.New("unreachable", l.at)
 	}
-	return deviceapi.ResumeReply{Transaction: "t1", Plan: p, Hash: p.Hash()}, err
+	told := b.told(p)
+	return deviceapi.ResumeReply{Transaction: "t1", Plan: told.Plan, Hash: told.Hash}, err
 }
 
 func (l *link) Receipt(_ context.Context, owner ed25519.PrivateKey, transaction string) ([]byte, error) {

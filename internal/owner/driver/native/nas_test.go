@@ -47,7 +47,9 @@ type server struct {
 	paths   []string
 	pake    *spake2.B
 	respond *sealed.Responder
-	owner   struct { // an owner's conversation
+	// sign makes the signature on its half of an owner's conversation; nil: the right one.
+	sign  func(deviceapi.OwnerBinding) []byte
+	owner struct { // an owner's conversation
 		key     ed25519.PublicKey // the only owner's
 		binding deviceapi.OwnerBinding
 		respond *sealed.Responder

@@ -34,7 +34,11 @@ func (s *server) ownerSession(q deviceapi.OwnerSessionRequest) (any, error) {
 	}
 	s.owner.respond = sealed.NewResponder(channel)
 	b := s.owner.binding
-	return deviceapi.OwnerSessionReply{Session: b.Session, Share: b.DeviceShare, Signature: ed25519.Sign(s.key, b.Statement())}, nil
+	signature := ed25519.Sign(s.key, b.Statement())
+	if s.sign != nil {
+		signature = s.sign(b)
+	}
+	return deviceapi.OwnerSessionReply{Session: b.Session, Share: b.DeviceShare, Signature: signature}, nil
 }
 
 func (s *server) ownerSealed(q deviceapi.SealedRequest) (any, error) {
