@@ -80,6 +80,15 @@ func (n *NAS) ResetPage(ctx context.Context, administrator string, password acce
 	return dsm.FillResetPage(ctx, n.box, administrator, password)
 }
 
+// Accounts are the names of its accounts.
+func (n *NAS) Accounts() []string {
+	var names []string
+	for _, a := range n.store.Running().Settings.Accounts {
+		names = append(names, a.Name)
+	}
+	return names
+}
+
 // Household is the password of somebody in the house who remembers it: the
 // second administrator's, where there is one.
 func (n *NAS) Household(account string) (access.Secret, bool) {

@@ -131,7 +131,7 @@ func TestWitnessSeesEveryChange(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := cellar.Witness()
-			if err := w.Before(ctx, "cellar"); err != nil {
+			if err := w.Before(ctx, "cellar", "anna"); err != nil {
 				t.Fatal(err)
 			}
 			if err := alter(files[0]); err != nil {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
 	store "github.com/paperclip-nas/paperclip/internal/device/setting/memory"
 	"github.com/paperclip-nas/paperclip/internal/domain/access"
@@ -16,9 +17,9 @@ import (
 )
 
 // Witness looks at one virtual NAS from outside the engine: at its files, and
-// at the password that its owner has forgotten. It is the owner's memory too:
-// before a rescue it sets passwords that only it knows, and tries them again
-// afterwards.
+// at the passwords that its owner has forgotten. It is the owner's memory too:
+// before a rescue it sets those to what only it knows, and tries them again
+// afterwards. The others stay: an earlier rescue's password still opens the NAS.
 type Witness struct{ nas *NAS }
 
 // Witness returns the NAS's.
@@ -30,20 +31,26 @@ var _ rescue.Witness = (*Witness)(nil)
 // a rescue that is resumed is witnessed too. Its passwords open virtual NAS
 // only.
 type recollection struct {
-	Passwords map[string]string `json:"passwords"`
+	Passwords map[string]string `json:"passwords"`        // forgotten, by account
+	Hashes    map[string]string `json:"hashes,omitempty"` // of the passwords that stay
 	Files     map[string]entry  `json:"files"`
 }
 
 func (w *Witness) file() string { return filepath.Join(w.nas.dir, "witness.json") }
 
-// Before gives every account a password that nobody is told, sees that it
-// works, and looks at every file.
-func (w *Witness) Before(ctx context.Context, device string) error {
+// Before gives each account whose password is forgotten one that nobody is told,
+// sees that it works, and looks at every file.
+func (w *Witness) Before(ctx context.Context, device string, forgotten ...string) error {
 	if device != w.nas.Name() {
 		return fmt.Errorf("the witness stands beside %s, not %s", w.nas.Name(), device)
 	}
-	m := recollection{Passwords: map[string]string{}}
-	for _, a := range w.nas.store.Running().Settings.Accounts {
+	m := recollection{Passwords: map[string]string{}, Hashes: map[string]string{}}
+	now := w.nas.store.Running()
+	for _, a := range now.Settings.Accounts {
+		if !slices.Contains(forgotten, a.Name) {
+			m.Hashes[a.Name] = now.Hashes[a.Name]
+			continue
+		}
 		password := access.NewSecret("forgotten " + rand.Text())
 		if err := w.nas.store.SetPassword(a.Name, password); err != nil {
 			return err
@@ -66,8 +73,8 @@ func (w *Witness) Before(ctx context.Context, device string) error {
 }
 
 // After tries the forgotten passwords on what the NAS has on its disk, read
-// anew, and compares every file. Another account's password that stopped
-// working is an error: a reset must keep it (D6).
+// anew, and compares every file. Another account's password that is not what it
+// was is an error: a reset must keep it (D6).
 func (w *Witness) After(_ context.Context, _, administrator string) (rescue.Evidence, error) {
 	raw, err := os.ReadFile(w.file())
 	if err != nil {
@@ -81,15 +88,20 @@ func (w *Witness) After(_ context.Context, _, administrator string) (rescue.Evid
 	if err != nil {
 		return rescue.Evidence{}, err
 	}
-	refused := true
+	hashes := onDisk.Running().Hashes
+	refused := m.Hashes[administrator] == "" || m.Hashes[administrator] != hashes[administrator]
 	for name, password := range m.Passwords {
-		same := store.Matches(onDisk.Running().Hashes[name], access.NewSecret(password))
+		same := store.Matches(hashes[name], access.NewSecret(password))
 		switch {
-		case name == administrator && same:
-			refused = false
-		case w.nas.box != nil && name != administrator: // another vendor's reset may take other passwords, and accounts
-		case name != administrator && !same:
-			return rescue.Evidence{}, fmt.Errorf("the password of %s, who was not to be touched, is another one", name)
+		case name == administrator:
+			refused = !same
+		case w.nas.box == nil && !same: // another vendor's reset may take other passwords, and accounts
+			return rescue.Evidence{}, touched(name)
+		}
+	}
+	for name, hash := range m.Hashes {
+		if w.nas.box == nil && hashes[name] != hash {
+			return rescue.Evidence{}, touched(name)
 		}
 	}
 	files, err := survey(w.nas.volume())
@@ -104,4 +116,8 @@ func (w *Witness) After(_ context.Context, _, administrator string) (rescue.Evid
 		}
 	}
 	return rescue.Evidence{OldPasswordRefused: &refused, Data: &data}, nil
+}
+
+func touched(name string) error {
+	return fmt.Errorf("the password of %s, who was not to be touched, is another one", name)
 }

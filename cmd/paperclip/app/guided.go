@@ -88,7 +88,7 @@ func (a *app) guidance(l *lan, o rescueOptions, p rescue.Person, id string, virt
 	cfg.Settle, cfg.Stable, cfg.Patience = 2*time.Minute/l.speed, 45*time.Second/l.speed, 20*time.Minute/l.speed
 	cfg.Wait = min(cfg.Wait, labWait)
 	if virtual != nil {
-		cfg.Witness = beside{virtual.Witness(), virtual.Name()}
+		cfg.Witness = beside{virtual.Witness(), virtual.Name(), virtual.Accounts()}
 		cfg.Person = virtual.People(p).Beside()
 		if o.yes {
 			cfg.Person = virtual.People(p)
@@ -100,10 +100,15 @@ func (a *app) guidance(l *lan, o rescueOptions, p rescue.Person, id string, virt
 // beside is the lab's witness of one NAS, whatever that calls itself just now.
 type beside struct {
 	rescue.Witness
-	name string
+	name     string
+	accounts []string
 }
 
-func (b beside) Before(ctx context.Context, _ string) error { return b.Witness.Before(ctx, b.name) }
+// Before has its owner forget every password: what a vendor's reset takes is not
+// known before the cause is.
+func (b beside) Before(ctx context.Context, _ string, _ ...string) error {
+	return b.Witness.Before(ctx, b.name, b.accounts...)
+}
 
 func (b beside) After(ctx context.Context, _, administrator string) (rescue.Evidence, error) {
 	return b.Witness.After(ctx, b.name, administrator)

@@ -127,12 +127,12 @@ func (r robots) Hear(ctx context.Context, h rescue.Hear) (access.Presence, error
 // witness asks the lab's witness beside the NAS that is meant.
 type witness struct{ rack *lab.Rack }
 
-func (w witness) Before(ctx context.Context, device string) error {
+func (w witness) Before(ctx context.Context, device string, forgotten ...string) error {
 	n, ok := w.rack.Named(device)
 	if !ok {
 		return catalog.New("target_unknown", device)
 	}
-	return n.Witness().Before(ctx, device)
+	return n.Witness().Before(ctx, device, forgotten...)
 }
 
 func (w witness) After(ctx context.Context, device, administrator string) (rescue.Evidence, error) {

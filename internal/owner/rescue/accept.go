@@ -25,6 +25,17 @@ type optionsSeen = deviceapi.OptionsReply
 // doChoose asks which administrator. For a scope that sets no password it is
 // the account that signs in afterwards.
 func doChoose(ctx context.Context, r *run) error {
+	if err := r.choose(ctx); err != nil || r.cfg.Witness == nil || r.state.Handed {
+		return err
+	}
+	var forgotten []string
+	if r.state.setsPassword() {
+		forgotten = []string{r.state.Administrator}
+	}
+	return r.cfg.Witness.Before(ctx, r.state.Device, forgotten...)
+}
+
+func (r *run) choose(ctx context.Context) error {
 	o, err := r.device.Options(ctx)
 	if err != nil {
 		return err

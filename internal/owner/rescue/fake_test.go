@@ -509,10 +509,14 @@ func (l lan) Find(context.Context, string) ([]NAS, error) {
 // seen is a witness with a fixed opinion.
 type seen struct {
 	Evidence
-	before int
+	forgotten [][]string // at each look before
 }
 
-func (s *seen) Before(context.Context, string) error { s.before++; return nil }
+func (s *seen) Before(_ context.Context, _ string, forgotten ...string) error {
+	s.forgotten = append(s.forgotten, forgotten)
+	return nil
+}
+
 func (s *seen) After(context.Context, string, string) (Evidence, error) {
 	return s.Evidence, nil
 }

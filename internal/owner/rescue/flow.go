@@ -37,6 +37,7 @@ type run struct {
 	seenAt      []netip.AddrPort // where a later look found it
 	code        access.Presence  // that was typed; nil: none is
 	wrong       int              // wrong codes so far
+	misheard    bool             // the last code was one
 	refused     string           // why the NAS would not have the network that was asked for
 	refusedName string           // why it would not make the account
 	proved      bool

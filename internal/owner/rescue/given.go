@@ -111,8 +111,10 @@ func (u Unattended) Press(ctx context.Context, p Press) error {
 	}
 }
 
-// Hear waits until a code was written down.
-func (u Unattended) Hear(ctx context.Context, _ Hear) (access.Presence, error) {
+// Hear waits until a code was written down. After a wrong one it ends with the
+// problem wrong_code, unless another one is there already: nobody knows that
+// one is wanted.
+func (u Unattended) Hear(ctx context.Context, q Hear) (access.Presence, error) {
 	if u.Code == nil {
 		return nil, catalog.New("no_terminal", "Give --code-file FILE: the code that the NAS beeps, or the one on its label, is to be written there.")
 	}
@@ -121,6 +123,11 @@ func (u Unattended) Hear(ctx context.Context, _ Hear) (access.Presence, error) {
 		code, ok, err := u.Code()
 		if ok || err != nil {
 			return code, err
+		}
+		if q.Refused {
+			p := catalog.New("wrong_code")
+			p.WhatToDo += " Write that to the file of --code-file, and run this again."
+			return nil, p
 		}
 		select {
 		case <-u.Clock.After(codePoll):
@@ -157,8 +164,8 @@ func (u Unattended) Tell(e Event) {
 	}
 }
 
-// CodeFile reads codes from what read returns, each once: after a wrong one it
-// waits for another. An empty or half-written file is no code yet.
+// CodeFile reads codes from what read returns, each once. An empty or
+// half-written file is no code yet.
 func CodeFile(read func() ([]byte, error), missing error) func() (access.Presence, bool, error) {
 	last := ""
 	return func() (access.Presence, bool, error) {

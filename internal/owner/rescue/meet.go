@@ -166,13 +166,7 @@ func doIdentify(ctx context.Context, r *run) error {
 	if verdict == keys.Unknown {
 		r.tell(Identify, "This computer meets it for the first time. The code that it beeps will prove that it is the NAS in front of you.")
 	}
-	if err := r.remember(keys.Met); err != nil {
-		return err
-	}
-	if r.cfg.Witness != nil && !st.Handed {
-		return r.cfg.Witness.Before(ctx, st.Device)
-	}
-	return nil
+	return r.remember(keys.Met)
 }
 
 // meetAny asks at all addresses at once: one where nothing answers must not
@@ -464,7 +458,7 @@ func doHear(ctx context.Context, r *run) error {
 	if err != nil {
 		return err
 	}
-	r.code, err = r.cfg.Person.Hear(ctx, Hear{Device: r.state.Device, Wrong: r.wrong, Label: info.Claim.Label})
+	r.code, err = r.cfg.Person.Hear(ctx, Hear{Device: r.state.Device, Wrong: r.wrong, Refused: r.misheard, Label: info.Claim.Label})
 	return err
 }
 
@@ -484,7 +478,8 @@ func doPresence(ctx context.Context, r *run) error {
 	err := r.device.Prove(ctx, code, func(d time.Duration) {
 		r.tell(Presence, fmt.Sprintf("Somebody else is typing a code just now; your turn comes in about %d seconds, by itself.", int(d.Seconds())))
 	})
-	if errors.Is(err, catalog.New("wrong_code")) {
+	r.misheard = errors.Is(err, catalog.New("wrong_code"))
+	if r.misheard {
 		if r.wrong++; r.wrong >= maxWrong {
 			return catalog.New("gave_up").Because(err)
 		}

@@ -36,9 +36,10 @@ type Press struct {
 
 // Hear asks for the code that the NAS is saying.
 type Hear struct {
-	Device string
-	Wrong  int  // how many codes were wrong so far
-	Label  bool // the code on its label is taken as well
+	Device  string
+	Wrong   int  // how many codes were wrong so far
+	Refused bool // the code that was given last is one of them
+	Label   bool // the code on its label is taken as well
 }
 
 // QuestionID names a question, for tests and for answers given beforehand.
@@ -134,8 +135,10 @@ type Event struct {
 // Witness compares the NAS before and after from outside the engine: the lab's
 // own, or a test's. A real NAS has none.
 type Witness interface {
-	// Before looks at the device before anything is changed.
-	Before(ctx context.Context, device string) error
+	// Before looks at the device before anything is changed. forgotten are the
+	// accounts whose passwords its owner does not know any more, as far as that is
+	// known by then; a password that stays is the owner's, and not touched.
+	Before(ctx context.Context, device string, forgotten ...string) error
 	// After compares, and tries the old password of the administrator.
 	After(ctx context.Context, device, administrator string) (Evidence, error)
 }

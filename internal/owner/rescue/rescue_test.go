@@ -21,6 +21,7 @@ import (
 	"github.com/paperclip-nas/paperclip/internal/owner/keys"
 	"github.com/paperclip-nas/paperclip/internal/protocol/identity"
 	"github.com/paperclip-nas/paperclip/internal/protocol/receipt"
+	"github.com/paperclip-nas/paperclip/internal/x/clock"
 	"github.com/paperclip-nas/paperclip/internal/x/opfs"
 )
 
@@ -30,9 +31,11 @@ func TestRescue(t *testing.T) {
 	for scope, way := range map[reset.Scope]WayID{reset.Credentials: SoftClaimCredentials, reset.Network: SoftClaimNetwork, reset.All: SoftClaimAll} {
 		sc := newScene(t)
 		refused := true
-		sc.cfg.Witness = &seen{Evidence: Evidence{&refused, &Data{Files: 1200, Bytes: 99}}}
+		w := &seen{Evidence: Evidence{&refused, &Data{Files: 1200, Bytes: 99}}}
+		sc.cfg.Witness = w
+		forgotten := []string{"anna"}
 		if scope == reset.Network { // the password is not touched: the old one is asked for
-			sc.person.password = []string{oldPassword}
+			sc.person.password, forgotten = []string{oldPassword}, nil
 		}
 		res, err := Start(t.Context(), sc.cfg, Request{Scope: scope})
 		if err != nil {
@@ -40,6 +43,9 @@ func TestRescue(t *testing.T) {
 		}
 		if res.Way != way || !res.SignedIn || res.Administrator != "anna" || res.Device != "cellar" || res.Data.Files != 1200 || !*res.OldPasswordRefused {
 			t.Errorf("%s: %+v", scope, res)
+		}
+		if len(w.forgotten) != 1 || !slices.Equal(w.forgotten[0], forgotten) {
+			t.Errorf("%s: the witness looked at what is forgotten: %v", scope, w.forgotten)
 		}
 		var steps []Name
 		for _, e := range res.Timeline {
@@ -496,9 +502,26 @@ func TestCodeFileGivesEachCodeOnce(t *testing.T) {
 	give(false) // half written
 	content = "3 1 6 2\n"
 	give(true)
-	give(false) // it was wrong, it seems: wait for another
+	give(false)
 	content = "4 1 6 2\n"
 	give(true)
+}
+
+// Nobody is there to hear a second time: a code that was refused ends it, and
+// one that has taken its place by then is tried.
+func TestUnattendedEndsAfterAWrongCode(t *testing.T) {
+	content := "3 1 6 2\n"
+	u := Unattended{Clock: clock.System(), Code: CodeFile(func() ([]byte, error) { return []byte(content), nil }, fs.ErrNotExist)}
+	if code, err := u.Hear(t.Context(), Hear{}); err != nil || code == nil {
+		t.Fatal(code, err)
+	}
+	if code, err := u.Hear(t.Context(), Hear{Wrong: 1, Refused: true}); !errors.Is(err, catalog.New("wrong_code")) || catalog.ExitOf(err) != catalog.Refused {
+		t.Error(code, err)
+	}
+	content = "4 1 6 2\n"
+	if code, err := u.Hear(t.Context(), Hear{Wrong: 1, Refused: true}); err != nil || code == nil {
+		t.Error(code, err)
+	}
 }
 
 // F5: an address that was typed says of itself which NAS it is; a stranger that
