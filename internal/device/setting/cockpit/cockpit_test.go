@@ -124,21 +124,6 @@ func TestContract(t *testing.T) {
 	})
 }
 
-func run(t *testing.T, s *system) []reset.Step {
-	t.Helper()
-	a := s.adapter()
-	steps, err := a.Prepare(t.Context(), networkScope)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, st := range steps {
-		if err := errors.Join(a.Persist(t.Context(), st), a.Activate(t.Context(), st), a.Verify(t.Context(), st)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return steps
-}
-
 // E3: back to 9090 by taking the entries out; the rest of the files stays.
 func TestDefaultPort(t *testing.T) {
 	for name, test := range map[string]struct {
@@ -161,7 +146,7 @@ func TestDefaultPort(t *testing.T) {
 		},
 	} {
 		s := newSystem(t, test.files)
-		steps := run(t, s)
+		steps := settingtest.CarryOut(t, s.adapter(), networkScope)
 		if want := map[bool]int{true: 0, false: 1}[name == "only the default"]; len(steps) != want {
 			t.Errorf("%s: steps %v", name, steps)
 		}
@@ -203,7 +188,7 @@ func TestNotHere(t *testing.T) {
 // A drop-in in /etc hides one of the same name elsewhere.
 func TestHiddenDropIn(t *testing.T) {
 	s := newSystem(t, map[string]string{base: shipped, dropIn: listen, "/usr/lib/systemd/system/cockpit.socket.d/listen.conf": "[Socket]\nListenStream=1\n"})
-	if steps := run(t, s); len(steps) != 1 {
+	if steps := settingtest.CarryOut(t, s.adapter(), networkScope); len(steps) != 1 {
 		t.Errorf("steps %v", steps)
 	}
 }
@@ -212,7 +197,7 @@ func TestHiddenDropIn(t *testing.T) {
 func TestIdleSocketStaysIdle(t *testing.T) {
 	s := newSystem(t, map[string]string{base: shipped, dropIn: listen})
 	s.idle = true
-	run(t, s)
+	settingtest.CarryOut(t, s.adapter(), networkScope)
 	if slices.Contains(s.ran, "cockpit.activate.restart") {
 		t.Errorf("ran %v", s.ran)
 	}

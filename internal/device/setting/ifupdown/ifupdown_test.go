@@ -208,21 +208,6 @@ func TestContract(t *testing.T) {
 	}
 }
 
-func run(t *testing.T, s *system) []reset.Step {
-	t.Helper()
-	a := s.adapter()
-	steps, err := a.Prepare(t.Context(), networkScope)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, st := range steps {
-		if err := errors.Join(a.Persist(t.Context(), st), a.Activate(t.Context(), st), a.Verify(t.Context(), st)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return steps
-}
-
 func (s *system) settings(t testing.TB) (got nas.Settings) {
 	t.Helper()
 	if err := s.adapter().Read(t.Context(), &got); err != nil {
@@ -237,7 +222,7 @@ func TestStaticBecomesDHCP(t *testing.T) {
 	if before := s.settings(t).Interfaces; len(before) != 1 || before[0].Method != nas.Static || before[0].MTU != 9000 || before[0].MAC != "52:54:00:12:34:20" {
 		t.Errorf("before %+v", before)
 	}
-	steps := run(t, s)
+	steps := settingtest.CarryOut(t, s.adapter(), networkScope)
 	if len(steps) != 1 || !slices.Equal(steps[0].Effects, []nas.Effect{nas.E4, nas.E5}) {
 		t.Errorf("steps %+v", steps)
 	}
@@ -256,7 +241,7 @@ func TestStaticBecomesDHCP(t *testing.T) {
 	if !slices.Equal(s.ran, wantRan) {
 		t.Errorf("ran %q", s.ran)
 	}
-	if again := run(t, s); len(again) != 0 {
+	if again := settingtest.CarryOut(t, s.adapter(), networkScope); len(again) != 0 {
 		t.Errorf("a second reset has steps: %v", again)
 	}
 }
@@ -269,7 +254,7 @@ func TestBond(t *testing.T) {
 	if len(before.Bonds) != 1 || before.Bonds[0].Name != "bond0" || len(before.Interfaces) != 1 || before.Interfaces[0].Name != "bond0" {
 		t.Errorf("before %+v", before)
 	}
-	steps := run(t, s)
+	steps := settingtest.CarryOut(t, s.adapter(), networkScope)
 	after := s.settings(t)
 	if len(after.Bonds) != 0 || len(after.Interfaces) != 2 || after.Interfaces[0].Method != nas.DHCP {
 		t.Errorf("after %+v", after)
@@ -321,7 +306,7 @@ func TestNotHere(t *testing.T) {
 func TestNoServer(t *testing.T) {
 	s := newSystem(t, static, "eth0")
 	s.slow = true
-	steps := run(t, s)
+	steps := settingtest.CarryOut(t, s.adapter(), networkScope)
 	// Going back does not wait for the client that still asks.
 	s.ran = nil
 	a := s.adapter()

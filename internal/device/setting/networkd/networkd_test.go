@@ -172,21 +172,6 @@ func TestContract(t *testing.T) {
 	})
 }
 
-func run(t *testing.T, s *system) []reset.Step {
-	t.Helper()
-	a := s.adapter()
-	steps, err := a.Prepare(t.Context(), networkScope)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, st := range steps {
-		if err := errors.Join(a.Persist(t.Context(), st), a.Activate(t.Context(), st), a.Verify(t.Context(), st)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return steps
-}
-
 // E4, D13: static becomes DHCP; what is built on the interface stays.
 func TestStaticBecomesDHCP(t *testing.T) {
 	s := oneStatic(t)
@@ -201,7 +186,7 @@ func TestStaticBecomesDHCP(t *testing.T) {
 	if !reflect.DeepEqual(before.Interfaces, want) {
 		t.Errorf("before %+v\nwant   %+v", before.Interfaces, want)
 	}
-	run(t, s)
+	settingtest.CarryOut(t, s.adapter(), networkScope)
 	if err := s.adapter().Read(t.Context(), &after); err != nil {
 		t.Fatal(err)
 	}
@@ -218,7 +203,7 @@ func TestStaticBecomesDHCP(t *testing.T) {
 	if strings.Contains(ours, "192.168.77") {
 		t.Errorf("an address is left in ours:\n%s", ours)
 	}
-	if again := run(t, s); len(again) != 0 {
+	if again := settingtest.CarryOut(t, s.adapter(), networkScope); len(again) != 0 {
 		t.Errorf("a second reset has steps: %v", again)
 	}
 }
@@ -249,7 +234,7 @@ func TestInterfaces(t *testing.T) {
 		t.Errorf("interfaces %v, want %v", names, want)
 	}
 	var steps []string
-	for _, st := range run(t, s) {
+	for _, st := range settingtest.CarryOut(t, s.adapter(), networkScope) {
 		steps = append(steps, st.Name)
 	}
 	if want := []string{"addresses of br0", "addresses of eth0"}; !slices.Equal(steps, want) {
@@ -291,7 +276,7 @@ func TestGeneratedIsRefused(t *testing.T) {
 		if err != nil || found.Present || !strings.Contains(found.Why, why) {
 			t.Errorf("found %+v, %v; want %q", found, err, why)
 		}
-		if steps := run(t, s); len(steps) > 0 {
+		if steps := settingtest.CarryOut(t, s.adapter(), networkScope); len(steps) > 0 {
 			t.Errorf("steps %v", steps)
 		}
 	}
@@ -303,7 +288,7 @@ func TestJumboFramesAlone(t *testing.T) {
 	s.write(ownerFile, "[Match]\nName=eth0\n[Network]\nDHCP=yes\n")
 	s.nic("eth0", "2", ownerFile, "device/vendor")
 	s.write("/sys/class/net/eth0/mtu", "9000\n")
-	steps := run(t, s)
+	steps := settingtest.CarryOut(t, s.adapter(), networkScope)
 	if len(steps) != 1 || !slices.Equal(steps[0].Effects, []nas.Effect{nas.E5}) || !strings.Contains(string(s.stored(t)), "\n[Link]\nMTUBytes=1500\n") {
 		t.Errorf("steps %v\n%s", steps, s.stored(t))
 	}
@@ -381,7 +366,7 @@ func TestBond(t *testing.T) {
 	if want := []nas.Bond{{Name: "bond0", Members: []string{"eth0", "eth1"}, Enabled: true}}; !reflect.DeepEqual(before.Bonds, want) || len(before.Interfaces) != 1 {
 		t.Errorf("before %+v", before)
 	}
-	steps := run(t, s)
+	steps := settingtest.CarryOut(t, s.adapter(), networkScope)
 	var names []string
 	for _, st := range steps {
 		names = append(names, st.Name)
@@ -404,7 +389,7 @@ func TestBond(t *testing.T) {
 	if len(after.Bonds) != 0 || len(after.Interfaces) != 2 || after.Interfaces[0].Method != nas.DHCP {
 		t.Errorf("after %+v", after)
 	}
-	if again := run(t, s); len(again) != 0 {
+	if again := settingtest.CarryOut(t, s.adapter(), networkScope); len(again) != 0 {
 		t.Errorf("a second reset has steps: %v", again)
 	}
 	for _, st := range steps {
@@ -429,7 +414,7 @@ func TestBondStays(t *testing.T) {
 	} {
 		s := bonded(t)
 		arrange(s)
-		steps := run(t, s)
+		steps := settingtest.CarryOut(t, s.adapter(), networkScope)
 		if len(steps) != 1 || steps[0].Name != "addresses of bond0" {
 			t.Errorf("steps %+v", steps)
 		}
@@ -439,7 +424,7 @@ func TestBondStays(t *testing.T) {
 func TestAReloadThatWasNotNoticed(t *testing.T) {
 	s := oneStatic(t)
 	s.deaf = true
-	run(t, s)
+	settingtest.CarryOut(t, s.adapter(), networkScope)
 	if want := []string{"networkd.activate.reload", "networkd.activate.reconfigure"}; !slices.Equal(s.ran, want) {
 		t.Errorf("ran %v, want %v", s.ran, want)
 	}

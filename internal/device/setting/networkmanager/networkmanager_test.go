@@ -227,21 +227,6 @@ func TestContract(t *testing.T) {
 	}
 }
 
-func run(t *testing.T, s *system) []reset.Step {
-	t.Helper()
-	a := s.adapter()
-	steps, err := a.Prepare(t.Context(), networkScope)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, st := range steps {
-		if err := errors.Join(a.Persist(t.Context(), st), a.Activate(t.Context(), st), a.Verify(t.Context(), st)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return steps
-}
-
 func (s *system) settings(t testing.TB) (got nas.Settings) {
 	t.Helper()
 	if err := s.adapter().Read(t.Context(), &got); err != nil {
@@ -258,7 +243,7 @@ func TestStaticBecomesDHCP(t *testing.T) {
 		!slices.Equal(before[0].Addresses, []netip.Prefix{netip.MustParsePrefix("192.168.77.5/24")}) || !slices.Equal(before[0].DNS, []string{"192.168.77.1", "9.9.9.9"}) {
 		t.Errorf("before %+v", before)
 	}
-	steps := run(t, s)
+	steps := settingtest.CarryOut(t, s.adapter(), networkScope)
 	if len(steps) != 1 || !slices.Equal(steps[0].Effects, []nas.Effect{nas.E4, nas.E5}) || strings.Contains(string(steps[0].Data), "hunter2") {
 		t.Errorf("steps %+v", steps)
 	}
@@ -273,7 +258,7 @@ func TestStaticBecomesDHCP(t *testing.T) {
 	if want := []string{"networkmanager.activate.reload reload", "networkmanager.activate.up aaaa-1", "networkmanager.verify.show aaaa-1"}; !slices.Equal(s.ran, want) {
 		t.Errorf("ran %q", s.ran)
 	}
-	if again := run(t, s); len(again) != 0 {
+	if again := settingtest.CarryOut(t, s.adapter(), networkScope); len(again) != 0 {
 		t.Errorf("a second reset has steps: %v", again)
 	}
 }
@@ -284,7 +269,7 @@ func TestBond(t *testing.T) {
 	if b := s.settings(t).Bonds; len(b) != 1 || b[0].Name != "bond0" || !slices.Equal(b[0].Members, []string{"eth0", "eth1"}) {
 		t.Errorf("before %+v", b)
 	}
-	steps := run(t, s)
+	steps := settingtest.CarryOut(t, s.adapter(), networkScope)
 	for uuid, want := range map[string]string{
 		"bbbb-0": "[connection]\nid=b\nuuid=bbbb-0\ntype=bond\ninterface-name=bond0\nautoconnect=false\n\n[bond]\nmode=4\n\n[ipv4]\nmethod=manual\naddress1=10.0.0.2/24",
 		"bbbb-1": "[connection]\nid=p\ninterface-name=eth0\n\n[ipv4]\nmethod=auto\n\n[ipv6]\nmethod=auto\n\n[ethernet]\n",
@@ -318,7 +303,7 @@ func TestBond(t *testing.T) {
 func TestBondUnderAVLAN(t *testing.T) {
 	s := bonded(t)
 	s.profile("cccc-1", "vlan", "", "[connection]\ninterface-name=bond0.5\n[vlan]\nparent=bond0\n")
-	steps := run(t, s)
+	steps := settingtest.CarryOut(t, s.adapter(), networkScope)
 	if !slices.Equal(steps[0].Effects, []nas.Effect{nas.E4, nas.E5}) || !strings.Contains(s.read(s.loaded["bbbb-2"].path), "controller=bond0") {
 		t.Errorf("effects %v\n%s", steps[0].Effects, s.stored(t))
 	}
@@ -331,7 +316,7 @@ func TestPPPoE(t *testing.T) {
 	if p := s.settings(t).PPPoE; p == nil || !p.Enabled || p.Interface != "eth0" {
 		t.Errorf("PPPoE %+v", p)
 	}
-	steps := run(t, s)
+	steps := settingtest.CarryOut(t, s.adapter(), networkScope)
 	if !slices.Equal(steps[0].Effects, []nas.Effect{nas.E6}) || strings.Contains(string(steps[0].Data), "hunter2") {
 		t.Errorf("steps %+v", steps)
 	}

@@ -68,6 +68,20 @@ func Run(t *testing.T, build func(testing.TB) System) {
 	}
 }
 
+// CarryOut prepares what a request asks for and carries it out, as the journal
+// does; the test ends where a step does not work.
+func CarryOut(t testing.TB, a setting.Adapter, r setting.Request) []reset.Step {
+	t.Helper()
+	steps, err := a.Prepare(t.Context(), r)
+	must(t, "prepare", err)
+	for _, st := range steps {
+		must(t, st.Name+": persist", a.Persist(t.Context(), st))
+		must(t, st.Name+": activate", a.Activate(t.Context(), st))
+		must(t, st.Name+": verify", a.Verify(t.Context(), st))
+	}
+	return steps
+}
+
 func steps(t testing.TB, s System) []reset.Step {
 	t.Helper()
 	prepared, err := s.Adapter.Prepare(t.Context(), s.Request)
