@@ -95,9 +95,13 @@ type Report struct {
 
 // Judge makes every check that the facts allow.
 func Judge(device string, f Facts, source string, confidence catalog.Confidence) Report {
+	return judge(device, rows(), f, source, confidence)
+}
+
+func judge[F any](device string, rows []row[F], f F, source string, confidence catalog.Confidence) Report {
 	r := Report{Device: device, Checks: []Check{}}
 	well, all := 0, 0
-	for _, row := range rows() {
+	for _, row := range rows {
 		a, known := row.look(f)
 		if !known {
 			continue

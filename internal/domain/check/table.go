@@ -17,11 +17,11 @@ type answer struct {
 	whatToDo string
 }
 
-// row is one check. known is false where the facts do not reach.
-type row struct {
+// row is one check of facts F. known is false where the facts do not reach.
+type row[F any] struct {
 	id     ID
 	weight int
-	look   func(Facts) (a answer, known bool)
+	look   func(F) (a answer, known bool)
 }
 
 const (
@@ -31,8 +31,8 @@ const (
 
 // rows are the checks: first whether the owner gets in, then whether nobody else
 // does, then what happened lately.
-func rows() []row {
-	return []row{
+func rows() []row[Facts] {
+	return []row[Facts]{
 		{SecondAdministrator, 20, secondAdministrator},
 		{RecoveryCodes, 15, recoveryCodes},
 		{Button, 20, button},

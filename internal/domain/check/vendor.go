@@ -25,44 +25,19 @@ type VendorFacts struct {
 	As           string // who has just signed in
 }
 
-// vendorRow is one check of a vendor's NAS. source and confidence are of how the
-// fact was read.
-type vendorRow struct {
-	id     ID
-	weight int
-	look   func(VendorFacts) (a answer, known bool)
-}
-
 // JudgeVendor makes every check that the facts of a vendor's NAS allow.
 func JudgeVendor(device string, f VendorFacts) Report {
 	source, confidence := "read now by DSM's API (vendors/synology.md §4.2)", catalog.B
 	if f.Vendor == "QNAP" {
 		source, confidence = "read now by QTS's CGI (vendors/qnap.md §3.4)", catalog.C
 	}
-	r := Report{Device: device, Checks: []Check{}}
-	well, all := 0, 0
-	for _, row := range vendorRows() {
-		a, known := row.look(f)
-		if !known {
-			continue
-		}
-		if a.ok {
-			a.whatToDo = ""
-			well += row.weight
-		}
-		all += row.weight
-		r.Checks = append(r.Checks, Check{ID: row.id, OK: a.ok, Why: a.why, WhatToDo: a.whatToDo, Source: source, Confidence: confidence})
-	}
-	if all > 0 {
-		r.Score = well * 100 / all
-	}
-	return r
+	return judge(device, vendorRows(), f, source, confidence)
 }
 
 // vendorRows are the checks: first whether the owner gets in, then whether nobody
 // else does.
-func vendorRows() []vendorRow {
-	return []vendorRow{
+func vendorRows() []row[VendorFacts] {
+	return []row[VendorFacts]{
 		{SecondAdministrator, 25, vendorSecond},
 		{Button, 25, vendorButton},
 		{ForgotMail, 10, vendorMail},

@@ -28,6 +28,28 @@ type Entry struct {
 	Set  func(text string, value ownfile.Content) string
 }
 
+// Span is an entry that stands in one place of the file, where find sees it:
+// text[from:to]. It is replaced there, and never made or taken out.
+func Span(path string, find func(text string) (from, to int, ok bool)) Entry {
+	return Entry{
+		Path: path,
+		Get: func(text string) ownfile.Content {
+			from, to, ok := find(text)
+			if !ok {
+				return nil
+			}
+			return ownfile.Text(text[from:to])
+		},
+		Set: func(text string, value ownfile.Content) string {
+			from, to, ok := find(text)
+			if !ok || value == nil {
+				return text
+			}
+			return text[:from] + *value + text[to:]
+		},
+	}
+}
+
 // Read is the value now.
 func (e Entry) Read(fsys opfs.FS) (ownfile.Content, error) {
 	data, err := fsys.ReadFile(e.Path)

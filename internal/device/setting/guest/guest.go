@@ -258,14 +258,7 @@ func (a *Adapter) Activate(ctx context.Context, s reset.Step) error {
 	if err != nil || c.Samba == nil {
 		return err
 	}
-	st, err := a.system.State(ctx, ID+".activate.show", smbd)
-	if errors.Is(err, unit.ErrNoSystemd) || err == nil && !st.Active {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	return a.system.Do(ctx, ID+".activate.reload", "reload", smbd)
+	return a.system.Reload(ctx, ID, smbd)
 }
 
 // Verify reads back the value: from Samba's own reading of its file, where that

@@ -220,7 +220,7 @@ func (a *Adapter) hosts() (ownfile.Content, error) {
 
 // own is the first line of /etc/hosts with the machine's own address.
 func own() entry.Entry {
-	find := func(text string) (from, to int, ok bool) {
+	return entry.Span(hostsFile, func(text string) (from, to int, ok bool) {
 		for line := range strings.Lines(text) {
 			plain := strings.TrimRight(line, "\r\n")
 			if f := strings.Fields(plain); len(f) > 1 && f[0] == ownLine {
@@ -229,24 +229,7 @@ func own() entry.Entry {
 			from += len(line)
 		}
 		return 0, 0, false
-	}
-	return entry.Entry{
-		Path: hostsFile,
-		Get: func(text string) ownfile.Content {
-			from, to, ok := find(text)
-			if !ok {
-				return nil
-			}
-			return ownfile.Text(text[from:to])
-		},
-		Set: func(text string, value ownfile.Content) string {
-			from, to, ok := find(text)
-			if !ok || value == nil {
-				return text
-			}
-			return text[:from] + *value + text[to:]
-		},
-	}
+	})
 }
 
 func read(s reset.Step) (change, error) {

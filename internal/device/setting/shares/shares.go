@@ -300,14 +300,7 @@ func (a *Adapter) Activate(ctx context.Context, s reset.Step) error {
 	if c.File == exportsFile {
 		service = nfsd
 	}
-	st, err := a.system.State(ctx, ID+".activate.show", service)
-	if errors.Is(err, unit.ErrNoSystemd) || err == nil && !st.Active {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	return a.system.Do(ctx, ID+".activate.reload", "reload", service)
+	return a.system.Reload(ctx, ID, service)
 }
 
 // Verify reads the file again.

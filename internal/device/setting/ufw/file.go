@@ -22,23 +22,6 @@ func find(text string) (from, to int, ok bool) {
 	return from, to, ok
 }
 
-func get(text string) ownfile.Content {
-	from, to, ok := find(text)
-	if !ok {
-		return nil
-	}
-	return ownfile.Text(text[from:to])
-}
-
-// set replaces a value that get has found; there is nothing to take away.
-func set(text string, value ownfile.Content) string {
-	from, to, ok := find(text)
-	if !ok || value == nil {
-		return text
-	}
-	return text[:from] + *value + text[to:]
-}
-
 // yes reports whether ufw takes the value as on.
 func yes(value ownfile.Content) bool {
 	return value != nil && strings.EqualFold(strings.Trim(strings.TrimSpace(*value), `"'`), "yes")

@@ -12,14 +12,14 @@ func TestOneEntryChanges(t *testing.T) {
 		"ENABLED=\"yes\"":                         "ENABLED=no",
 		"ENABLED=no\r\nENABLED=YES\r\n# ENABLED=": "ENABLED=no\r\nENABLED=no\r\n# ENABLED=",
 	} {
-		old := get(before)
+		old := enabled.Get(before)
 		if !yes(old) {
 			t.Errorf("%q is not on", before)
 		}
-		if got := set(before, off); got != after {
+		if got := enabled.Set(before, off); got != after {
 			t.Errorf("%q became %q, want %q", before, got, after)
 		}
-		if back := set(set(before, off), old); back != before {
+		if back := enabled.Set(enabled.Set(before, off), old); back != before {
 			t.Errorf("%q came back as %q", before, back)
 		}
 	}
@@ -29,15 +29,15 @@ func FuzzRoundTrip(f *testing.F) {
 	f.Add("# a\nENABLED=yes\n")
 	f.Add("ENABLED=")
 	f.Fuzz(func(t *testing.T, text string) {
-		old := get(text)
-		changed := set(text, off)
+		old := enabled.Get(text)
+		changed := enabled.Set(text, off)
 		if old == nil && changed != text {
 			t.Fatalf("%q has no entry and became %q", text, changed)
 		}
-		if old != nil && !ownfile.Equal(get(changed), off) {
+		if old != nil && !ownfile.Equal(enabled.Get(changed), off) {
 			t.Fatalf("%q became %q", text, changed)
 		}
-		if back := set(changed, old); back != text {
+		if back := enabled.Set(changed, old); back != text {
 			t.Fatalf("%q came back as %q", text, back)
 		}
 	})

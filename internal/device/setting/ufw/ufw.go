@@ -32,7 +32,7 @@ const Configuration = "/etc/ufw/ufw.conf"
 
 var off = ownfile.Text("no")
 
-var enabled = entry.Entry{Path: Configuration, Get: get, Set: set}
+var enabled = entry.Span(Configuration, find)
 
 // Adapter is ufw.
 type Adapter struct {

@@ -127,6 +127,18 @@ var mask = ownfile.Text("")
 // File is where the unit's mask goes.
 func File(name string) string { return path.Join(Directory, name) }
 
+// Reload has a service read its files again, if it runs.
+func (s System) Reload(ctx context.Context, id, name string) error {
+	st, err := s.State(ctx, id+".activate.show", name)
+	if errors.Is(err, ErrNoSystemd) || err == nil && !st.Active {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return s.Do(ctx, id+".activate.reload", "reload", name)
+}
+
 // Off works out how to switch a unit off: nil where it is off already, or not
 // there. id begins the names of operations.
 func (s System) Off(ctx context.Context, id, name string) (*Change, error) {
