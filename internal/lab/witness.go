@@ -38,8 +38,9 @@ type recollection struct {
 
 func (w *Witness) file() string { return filepath.Join(w.nas.dir, "witness.json") }
 
-// Before gives each account whose password is forgotten one that nobody is told,
-// sees that it works, and looks at every file.
+// Before gives each account whose password is forgotten, or that in a new rack
+// has none yet, one that nobody is told, sees that it works, and looks at every
+// file.
 func (w *Witness) Before(ctx context.Context, device string, forgotten ...string) error {
 	if device != w.nas.Name() {
 		return fmt.Errorf("the witness stands beside %s, not %s", w.nas.Name(), device)
@@ -47,7 +48,7 @@ func (w *Witness) Before(ctx context.Context, device string, forgotten ...string
 	m := recollection{Passwords: map[string]string{}, Hashes: map[string]string{}}
 	now := w.nas.store.Running()
 	for _, a := range now.Settings.Accounts {
-		if !slices.Contains(forgotten, a.Name) {
+		if !slices.Contains(forgotten, a.Name) && now.Hashes[a.Name] != "" {
 			m.Hashes[a.Name] = now.Hashes[a.Name]
 			continue
 		}
