@@ -137,7 +137,7 @@ func (n *nas) confess(t *testing.T) {
 		return
 	default:
 	}
-	said, err := n.Agent.Shell(ctx, `journalctl --no-pager -o short-monotonic -n 80 -u 'paperclip*' -u systemd-logind; ip -br address`)
+	said, err := n.Agent.Shell(ctx, `journalctl --no-pager -o short-monotonic -n 80 -u 'paperclip*' -u systemd-logind; journalctl --no-pager -o short-monotonic -n 60 -u systemd-networkd; ip -br address; networkctl --no-pager`)
 	t.Logf("the NAS says (%v):\n%s", err, said)
 }
 

@@ -1,6 +1,7 @@
 package networkd
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -215,9 +216,23 @@ func (a *Adapter) verifyBack(b back) error {
 		if err != nil {
 			return err
 		}
-		if l.Present && (l.File != s.File || l.Failed) {
-			return fmt.Errorf("systemd-networkd does not configure %s by %s", s.Interface, s.File)
+		if err := by(s.Interface, l, s.File); err != nil {
+			return err
 		}
+	}
+	return nil
+}
+
+// by is nil for an interface that networkd has configured by a file, and for one
+// that is gone.
+func by(name string, l netstack.Link, file string) error {
+	switch {
+	case !l.Present:
+		return nil
+	case l.Failed:
+		return fmt.Errorf("systemd-networkd cannot configure %s by %s: its journal says why", name, cmp.Or(l.File, "any file"))
+	case l.File != file:
+		return fmt.Errorf("systemd-networkd configures %s by %s, not by %s", name, cmp.Or(l.File, "no file"), cmp.Or(file, "none"))
 	}
 	return nil
 }

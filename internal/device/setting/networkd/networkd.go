@@ -277,13 +277,12 @@ func (a *Adapter) Verify(_ context.Context, s reset.Step) error {
 		return fmt.Errorf("%s does not hold what was written", own(c.Interface))
 	}
 	l, err := a.system.Link(c.Interface)
+	if err == nil {
+		err = by(c.Interface, l, own(c.Interface))
+	}
 	switch {
 	case err != nil:
 		return err
-	case !l.Present:
-		return nil
-	case l.File != own(c.Interface) || l.Failed:
-		return fmt.Errorf("systemd-networkd does not configure %s by %s", c.Interface, own(c.Interface))
 	case slices.Contains(s.Effects, nas.E7) && a.system.Attribute(c.Interface, "master/ifindex") != "":
 		return fmt.Errorf("%s is still in a bond", c.Interface)
 	}
