@@ -195,7 +195,7 @@ func TestNothingBeforePresence(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, secret := range []string{"anna", "ben", "192.168.1.20", "8443"} {
+		for _, secret := range []string{"anna", `"ben"`, "192.168.1.20", "8443"} {
 			if strings.Contains(string(raw), secret) {
 				t.Errorf("anybody is shown %q: %s", secret, raw)
 			}
