@@ -185,22 +185,40 @@ func (a *Adapter) fits(ctx context.Context, k snapshot) error {
 	return nil
 }
 
-// reconfigure takes the interfaces through their files anew, members before
-// what they are in.
+// reconfigure takes those interfaces through their files that networkd has not
+// by itself, a bond after its members.
 func (a *Adapter) reconfigure(ctx context.Context, b back) error {
-	for _, s := range b.Interfaces {
-		l, err := a.system.Link(s.Interface)
-		if err != nil {
-			return err
-		}
-		if !l.Present || s.File == "" {
-			continue
-		}
-		if err := a.networkctl(ctx, "networkd.activate.reconfigure", "reconfigure", s.Interface); err != nil {
+	var behind []string
+	if _, err := a.until(ctx, func() (all bool, err error) {
+		behind, err = a.behind(b)
+		return len(behind) == 0, err
+	}); err != nil {
+		return err
+	}
+	for _, name := range behind {
+		if err := a.networkctl(ctx, "networkd.activate.reconfigure", "reconfigure", name); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// behind are the interfaces that do not go by their files, bonds last.
+func (a *Adapter) behind(b back) (names []string, err error) {
+	var bonds []string
+	for _, s := range b.Interfaces {
+		l, err := a.system.Link(s.Interface)
+		switch {
+		case err != nil:
+			return nil, err
+		case s.File == "" || by(s.Interface, l, s.File) == nil:
+		case a.system.Attribute(s.Interface, "bonding/mode") != "":
+			bonds = append(bonds, s.Interface)
+		default:
+			names = append(names, s.Interface)
+		}
+	}
+	return append(names, bonds...), nil
 }
 
 // verifyBack reads back the files, and from networkd which it goes by.

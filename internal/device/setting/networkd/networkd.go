@@ -23,6 +23,7 @@ import (
 	"fmt"
 	"path"
 	"slices"
+	"time"
 
 	"github.com/paperclip-nas/paperclip/internal/device/setting"
 	"github.com/paperclip-nas/paperclip/internal/device/setting/netstack"
@@ -43,6 +44,9 @@ type Config struct {
 	FS         opfs.FS
 	Runner     opfs.Runner
 	Networkctl string // "networkctl" when empty
+	// Settle is how long networkd may take to follow a file that it has read
+	// again: 10 s when 0.
+	Settle time.Duration
 	// Virtual takes in Ethernet interfaces without hardware: for containers
 	// and tests.
 	Virtual bool
@@ -58,6 +62,9 @@ type Adapter struct {
 func New(cfg Config) *Adapter {
 	if cfg.Networkctl == "" {
 		cfg.Networkctl = "networkctl"
+	}
+	if cfg.Settle == 0 {
+		cfg.Settle = 10 * time.Second
 	}
 	return &Adapter{cfg, netstack.System{FS: cfg.FS, Runner: cfg.Runner, Virtual: cfg.Virtual}}
 }
@@ -228,10 +235,28 @@ func (a *Adapter) Activate(ctx context.Context, s reset.Step) error {
 	if c.Back != nil {
 		return a.reconfigure(ctx, *c.Back)
 	}
-	if follows, err := a.follows(c); err != nil || follows {
+	if follows, err := a.until(ctx, func() (bool, error) { return a.follows(c) }); err != nil || follows {
 		return err
 	}
 	return a.networkctl(ctx, "networkd.activate.reconfigure", "reconfigure", c.Interface)
+}
+
+// until waits for what networkd does by itself after a reload, for as long as it
+// may take. To reconfigure an interface meanwhile takes it through its file
+// twice: a bond whose members go down again while its routes are set fails.
+func (a *Adapter) until(ctx context.Context, so func() (bool, error)) (bool, error) {
+	limited, stop := context.WithTimeout(ctx, a.cfg.Settle)
+	defer stop()
+	for {
+		if is, err := so(); err != nil || is {
+			return is, err
+		}
+		select {
+		case <-limited.Done():
+			return false, ctx.Err()
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
 }
 
 func (a *Adapter) networkctl(ctx context.Context, op string, args ...string) error {

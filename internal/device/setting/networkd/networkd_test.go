@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/paperclip-nas/paperclip/internal/device/setting"
 	"github.com/paperclip-nas/paperclip/internal/device/setting/networkd"
@@ -44,9 +46,11 @@ type system struct {
 	force map[string]string
 	// deaf: networkd does not notice a new file at a reload.
 	deaf bool
+	// slow is how long it takes to follow one.
+	slow time.Duration
 	// bonded: eth0 and eth1 are in a bond.
 	bonded bool
-	ran    []string
+	ran    []string // operations, with the interface
 	fail   error
 }
 
@@ -106,7 +110,7 @@ func (s *system) settle(name string) {
 
 // Run is networkctl.
 func (s *system) Run(_ context.Context, op string, c opfs.Command) (opfs.Output, error) {
-	s.ran = append(s.ran, op)
+	s.ran = append(s.ran, strings.Join(append([]string{op}, c.Args[1:]...), " "))
 	switch {
 	case s.fail != nil:
 		return opfs.Output{}, s.fail
@@ -115,8 +119,15 @@ func (s *system) Run(_ context.Context, op string, c opfs.Command) (opfs.Output,
 		if err != nil {
 			return opfs.Output{}, err
 		}
-		for _, e := range entries {
-			s.settle(e.Name())
+		follow := func() {
+			for _, e := range entries {
+				s.settle(e.Name())
+			}
+		}
+		if s.slow == 0 {
+			follow()
+		} else {
+			time.AfterFunc(s.slow, follow)
 		}
 	case c.Args[0] == "reconfigure":
 		s.settle(c.Args[1])
@@ -125,7 +136,11 @@ func (s *system) Run(_ context.Context, op string, c opfs.Command) (opfs.Output,
 }
 
 func (s *system) adapter() *networkd.Adapter {
-	return networkd.New(networkd.Config{FS: opfs.Under(s.root, opfs.OS(nil)), Runner: s})
+	c := networkd.Config{FS: opfs.Under(s.root, opfs.OS(nil)), Runner: s, Settle: time.Millisecond}
+	if s.slow > 0 {
+		c.Settle = 0 // as it is shipped
+	}
+	return networkd.New(c)
 }
 
 // stored is the whole configuration directory.
@@ -424,10 +439,49 @@ func TestBondStays(t *testing.T) {
 func TestAReloadThatWasNotNoticed(t *testing.T) {
 	s := oneStatic(t)
 	s.deaf = true
-	settingtest.CarryOut(t, s.adapter(), networkScope)
-	if want := []string{"networkd.activate.reload", "networkd.activate.reconfigure"}; !slices.Equal(s.ran, want) {
+	synctest.Test(t, func(t *testing.T) { settingtest.CarryOut(t, s.adapter(), networkScope) })
+	if want := []string{"networkd.activate.reload", "networkd.activate.reconfigure eth0"}; !slices.Equal(s.ran, want) {
 		t.Errorf("ran %v, want %v", s.ran, want)
 	}
+}
+
+// A networkd that takes its time is not pushed: a bond whose members are taken
+// through their files twice at once may fail.
+func TestASlowReloadIsWaitedFor(t *testing.T) {
+	s := bonded(t)
+	synctest.Test(t, func(t *testing.T) {
+		s.slow = 3 * time.Second
+		a := s.adapter()
+		s.slow = 0
+		was, err := a.Save(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		settingtest.CarryOut(t, a, networkScope)
+		for name, deaf := range map[string]bool{"it follows after seconds": false, "it does not follow": true} {
+			steps, err := a.PrepareRestore(t.Context(), was)
+			if err != nil || len(steps) != 1 {
+				t.Fatalf("%d steps: %v", len(steps), err)
+			}
+			s.slow, s.deaf, s.ran = 3*time.Second, deaf, nil
+			for _, do := range []func(context.Context, reset.Step) error{a.Persist, a.Activate, a.Verify} {
+				if err := do(t.Context(), steps[0]); err != nil {
+					t.Fatal(name, err)
+				}
+			}
+			want := []string{"networkd.activate.reload"}
+			if deaf { // members before their bond, which goes by its file already
+				want = append(want, "networkd.activate.reconfigure eth0", "networkd.activate.reconfigure eth1")
+			}
+			if !slices.Equal(s.ran, want) {
+				t.Errorf("%s: ran %v, want %v", name, s.ran, want)
+			}
+			s.slow, s.deaf = 0, false
+			if err := errors.Join(a.Undo(t.Context(), steps[0]), a.Activate(t.Context(), steps[0])); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
 }
 
 func TestNetworkctlFails(t *testing.T) {
