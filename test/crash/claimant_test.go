@@ -75,11 +75,10 @@ func power(ctx context.Context, cfg core.Config) (*device, error) {
 // hard stands among the scopes for a hard reset, which has none.
 const hard reset.Scope = "hard"
 
-// hardAnew is one whose first administrator is a new account, of that name.
-const (
-	hardAnew reset.Scope = "hard, new administrator"
-	newcomer             = "carla"
-)
+// hardAnew is one whose first administrator is a new account, called newcomer.
+const hardAnew reset.Scope = "hard, new administrator"
+
+const newcomer = "carla"
 
 // openClaim holds the button, twice for a hard reset, and hears the code.
 func (d *device) openClaim(ctx context.Context, scope reset.Scope) (access.Code, error) {

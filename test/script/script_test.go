@@ -2,6 +2,7 @@ package script
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"io"
 	"io/fs"
@@ -34,6 +35,10 @@ const (
 )
 
 func TestMain(m *testing.M) {
+	// Scripts wait for holds, beeps and restarts more than they compute.
+	if err := flag.Set("test.parallel", "12"); err != nil { // -parallel says otherwise
+		panic(err)
+	}
 	testscript.Main(m, map[string]func(){"paperclip": paperclip})
 }
 
