@@ -30,7 +30,8 @@ daemon:          ## paperclipd alone, as it is released, to OUT (bin/paperclipd)
 test:            ## every test with the race detector; what needs root or tools skips and says so
 	@.ci/need gcc libc6-dev iproute2 nftables dnsmasq-base systemd
 	@$(GO) build -o bin/report ./test/report
-	$(GO) test -race -json ./... | bin/report
+	@# Many tests wait more than they compute: more at once than there are processors.
+	$(GO) test -race -p 4 -parallel 8 -json ./... | bin/report
 
 lint:            ## format, vet, staticcheck, a tidy go.mod
 	@out=$$($(TOOL) gofumpt -l cmd internal test); test -z "$$out" || { echo "not formatted (gofumpt -w):"; echo "$$out"; exit 1; }
