@@ -169,8 +169,11 @@ func (q *inquiry) judge(d *crashfs.Disk, x told) (changes int, err error) {
 		return 0, err
 	}
 	j := journal.New(d, stateDir)
-	if open, err := j.Open(); err != nil || open != nil {
-		return 0, fmt.Errorf("the journal is still open: %v, %v", open, err)
+	switch open, err := j.Open(); {
+	case err != nil:
+		return 0, fmt.Errorf("the journal: %w", err)
+	case open != nil:
+		return 0, fmt.Errorf("the journal is still open: %s is %s: %s", open.ID, open.State, open.Failure)
 	}
 	if last, err := j.Last(); err != nil || last != nil && slices.ContainsFunc(last.Steps, func(s reset.Step) bool { return s.Data != nil }) {
 		return 0, fmt.Errorf("the journal still holds undo images: %v", err)

@@ -43,7 +43,8 @@ type snapshot struct {
 
 // back is a restore.
 type back struct {
-	Interfaces []source       `json:"interfaces"` // as they are to be
+	Interfaces []source       `json:"interfaces"`    // as they are to be
+	Was        []source       `json:"was,omitempty"` // as they were
 	Files      []ownfile.File `json:"files"`
 }
 
@@ -60,7 +61,7 @@ func editable(file string) bool {
 
 func (b back) plain() bool {
 	return len(b.Files) > 0 && !slices.ContainsFunc(b.Files, func(f ownfile.File) bool { return !editable(f.Path) }) &&
-		!slices.ContainsFunc(b.Interfaces, func(s source) bool { return !netstack.PlainName(s.Interface) })
+		!slices.ContainsFunc(slices.Concat(b.Interfaces, b.Was), func(s source) bool { return !netstack.PlainName(s.Interface) })
 }
 
 // Save is the .network files in force for the wired interfaces and for the
@@ -126,7 +127,7 @@ func (a *Adapter) PrepareRestore(ctx context.Context, raw json.RawMessage) ([]re
 	if err := a.fits(ctx, k); err != nil {
 		return nil, err
 	}
-	b := back{Interfaces: k.Interfaces, Files: []ownfile.File{}}
+	b := back{Interfaces: k.Interfaces, Was: now.Interfaces, Files: []ownfile.File{}}
 	for _, f := range slices.Concat(k.Files, now.Files) {
 		if !editable(f.Path) {
 			return nil, saved.Refuse("%.80q is no file of systemd-networkd's", f.Path)
@@ -186,11 +187,19 @@ func (a *Adapter) fits(ctx context.Context, k snapshot) error {
 }
 
 // reconfigure takes those interfaces through their files that networkd has not
-// by itself, a bond after its members.
+// by itself, a bond after its members. On the way back they are those of before.
 func (a *Adapter) reconfigure(ctx context.Context, b back) error {
+	forward, err := ownfile.Are(a.cfg.FS, b.Files)
+	if err != nil {
+		return err
+	}
+	to := b.Was
+	if forward {
+		to = b.Interfaces
+	}
 	var behind []string
 	if _, err := a.until(ctx, func() (all bool, err error) {
-		behind, err = a.behind(b)
+		behind, err = a.behind(to)
 		return len(behind) == 0, err
 	}); err != nil {
 		return err
@@ -204,9 +213,9 @@ func (a *Adapter) reconfigure(ctx context.Context, b back) error {
 }
 
 // behind are the interfaces that do not go by their files, bonds last.
-func (a *Adapter) behind(b back) (names []string, err error) {
+func (a *Adapter) behind(sources []source) (names []string, err error) {
 	var bonds []string
-	for _, s := range b.Interfaces {
+	for _, s := range sources {
 		l, err := a.system.Link(s.Interface)
 		switch {
 		case err != nil:

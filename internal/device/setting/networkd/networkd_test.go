@@ -476,10 +476,14 @@ func TestASlowReloadIsWaitedFor(t *testing.T) {
 			if !slices.Equal(s.ran, want) {
 				t.Errorf("%s: ran %v, want %v", name, s.ran, want)
 			}
-			s.slow, s.deaf = 0, false
+			s.deaf, s.ran = false, nil
 			if err := errors.Join(a.Undo(t.Context(), steps[0]), a.Activate(t.Context(), steps[0])); err != nil {
 				t.Fatal(err)
 			}
+			if want := []string{"networkd.activate.reload"}; !slices.Equal(s.ran, want) {
+				t.Errorf("%s, and back: ran %v, want %v", name, s.ran, want)
+			}
+			s.slow = 0
 		}
 	})
 }
