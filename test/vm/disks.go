@@ -70,6 +70,11 @@ func (m *Machine) path(name string) string { return filepath.Join(m.config.Dir, 
 // Suspend keeps memory in a file and ends QEMU; the disks are then as they were at that moment, as plain
 // images beside it. Wake goes on from there, as often as wanted.
 func (m *Machine) Suspend(ctx context.Context) error {
+	// It stands still meanwhile: of memory that changes, an emulated machine may keep a page of before, and
+	// its kernel falls over a timer when it wakes.
+	if err := m.QMP.Do(ctx, "stop", nil, nil); err != nil {
+		return err
+	}
 	if err := m.QMP.Do(ctx, "migrate-set-parameters", map[string]int{"max-bandwidth": 4 << 30}, nil); err != nil {
 		return err
 	}
@@ -121,7 +126,38 @@ func (m *Machine) Wake(ctx context.Context) error {
 		}
 	}
 	m.storage = journal
-	return m.start(ctx, "", "-incoming", "exec:cat "+filepath.Join(m.kept, "memory"))
+	if err := m.power(ctx, "", "-incoming", "exec:cat "+filepath.Join(m.kept, "memory")); err != nil {
+		return err
+	}
+	if err := m.goOn(ctx); err != nil {
+		return errors.Join(err, m.Cut(), m.explain())
+	}
+	return nil
+}
+
+// goOn waits until the memory is read, and lets the machine run.
+func (m *Machine) goOn(ctx context.Context) error {
+	if err := m.monitors(ctx); err != nil {
+		return err
+	}
+	for {
+		var is struct{ Status string }
+		if err := m.QMP.Do(ctx, "query-status", nil, &is); err != nil {
+			return err
+		}
+		if is.Status == "paused" {
+			break
+		}
+		select {
+		case <-ctx.Done():
+			return errors.Join(fmt.Errorf("it does not wake, and is %q", is.Status), ctx.Err())
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+	if err := m.QMP.Do(ctx, "cont", nil, nil); err != nil {
+		return err
+	}
+	return m.meetAgent(ctx)
 }
 
 // rewind puts the plain images back to what they were at Suspend.

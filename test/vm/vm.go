@@ -167,10 +167,14 @@ func (m *Machine) power(ctx context.Context, kernel string, more ...string) erro
 }
 
 func (m *Machine) connect(ctx context.Context) error {
-	err := m.monitors(ctx)
-	if err != nil {
+	if err := m.monitors(ctx); err != nil {
 		return err
 	}
+	return m.meetAgent(ctx)
+}
+
+// meetAgent waits until the agent in the guest answers.
+func (m *Machine) meetAgent(ctx context.Context) (err error) {
 	if m.Agent, err = dialAgent(ctx, m.path("agent")); err != nil {
 		return err
 	}
