@@ -56,7 +56,7 @@ type Config struct {
 	// every Open.
 	Ports func() []uint16
 
-	Clock clock.Clock  // leases run by it; nil is the machine's
+	Clock clock.Clock  // leases and the guard run by it; nil is the machine's
 	Log   *slog.Logger // what did not work; nil discards it
 
 	// Virtual also takes virtual Ethernet pairs (veth) as NICs: for
@@ -159,7 +159,11 @@ func (n *Network) startDHCP(ctx context.Context, changed func([]access.Interface
 	n.mu.Lock()
 	n.stop = stop
 	n.mu.Unlock()
-	n.dhcp.Go(func() { n.guard(ctx) })
+	// What stands is read before Open returns: a firewall that is loaded anew right
+	// after must not pass for how it was. Without nftables nothing of ours is there.
+	if stood, err := n.fw.standing(); err == nil {
+		n.dhcp.Go(func() { n.guard(ctx, stood) })
+	}
 	for _, l := range n.links {
 		n.dhcp.Go(func() { n.lease(ctx, l) })
 	}

@@ -16,15 +16,12 @@ import (
 
 // guardEvery is how often is looked whether our rules still stand: a firewall
 // that is loaded anew while a claim is open takes them away.
-const guardEvery = 2 * time.Second
+const guardEvery = 3 * time.Second
 
-// guard puts back what a firewall that was loaded anew has taken away, until ctx
-// is done. Close waits for it before it removes the rules: none comes after.
-func (n *Network) guard(ctx context.Context) {
-	stood, err := n.fw.standing()
-	if err != nil {
-		return // no nftables here, and so nothing of ours
-	}
+// guard puts back what a firewall that was loaded anew has taken away of what
+// stood when the claim was opened, until ctx is done. Close waits for it before it
+// removes the rules: none comes after.
+func (n *Network) guard(ctx context.Context, stood standing) {
 	for {
 		n.wait(ctx, guardEvery)
 		if ctx.Err() != nil {
