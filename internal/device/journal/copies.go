@@ -207,7 +207,9 @@ func (j *Journal) withdraw() error {
 }
 
 // repair brings the disk to where both copies hold the open record and the
-// marker is there: only then is it acted on.
+// marker is there: only then is it acted on. The directory is synced also where
+// nothing had to be repaired: of what a killed process renamed, a power cut could
+// still leave the record of before, and half of it undone would pass for whole.
 func (j *Journal) repair(c *copies) error {
 	data, err := encode(c.generation, c.best)
 	if err != nil {
@@ -221,10 +223,8 @@ func (j *Journal) repair(c *copies) error {
 			return err
 		}
 	}
-	if !c.current[0] || !c.current[1] {
-		if err := j.fsys.SyncDir("journal.repair.syncdir", j.dir); err != nil {
-			return err
-		}
+	if err := j.fsys.SyncDir("journal.repair.syncdir", j.dir); err != nil {
+		return err
 	}
 	if c.marker == "" {
 		return j.writeMarker("journal.repair.open", c.best)

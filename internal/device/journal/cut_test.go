@@ -3,11 +3,13 @@ package journal_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/paperclip-nas/paperclip/internal/device/journal"
+	"github.com/paperclip-nas/paperclip/internal/device/setting"
 	"github.com/paperclip-nas/paperclip/internal/domain/reset"
 	"github.com/paperclip-nas/paperclip/internal/x/opfs"
 	"github.com/paperclip-nas/paperclip/internal/x/opfs/crashfs"
@@ -135,4 +137,80 @@ func TestTwoCutsOfATrial(t *testing.T) {
 		t.Errorf("only %d disks were tried", tried)
 	}
 	t.Log(tried, "disks,", len(before), "different ones")
+}
+
+// witness looks, at every step that is carried out, whether a power cut now could
+// leave another state in the journal than the one that is acted on.
+type witness struct {
+	disk   *crashfs.Disk
+	dir    string
+	verify error // what Verify says
+	looked int
+	failed error
+}
+
+func (*witness) ID() string { return "witness" }
+
+func (w *witness) look() {
+	acting, err := journal.New(w.disk, w.dir).Open()
+	if err != nil || acting == nil {
+		w.failed = errors.Join(w.failed, fmt.Errorf("it acts on %v (%v)", acting, err))
+		return
+	}
+	for c := range w.disk.Cuts(50) {
+		w.looked++
+		left, err := journal.New(c, w.dir).Open()
+		if (err != nil || left == nil || left.State != acting.State) && w.failed == nil {
+			w.failed = fmt.Errorf("it acts on %q, and a power cut leaves %+v (%v)", acting.State, left, err)
+		}
+	}
+}
+
+func (w *witness) Persist(context.Context, reset.Step) error  { w.look(); return nil }
+func (w *witness) Activate(context.Context, reset.Step) error { w.look(); return nil }
+func (w *witness) Verify(context.Context, reset.Step) error   { w.look(); return w.verify }
+func (w *witness) Undo(context.Context, reset.Step) error     { w.look(); return nil }
+
+// The process is killed at any point of a record that goes forward or back, and
+// another one goes on: in no step before the state that it acts on is durable. A
+// journal that said "persisted" again after half of it was undone would open the
+// doors on a mixture.
+func TestNoStepInAStateThatAPowerCutTakesBack(t *testing.T) {
+	const dir = "/var/lib/paperclip"
+	for _, verify := range []error{nil, setting.ErrPermanent} {
+		d := crashfs.New(crashfs.Weak)
+		d.Put(dir+"/identity.key", crashfs.File{Attributes: opfs.Attributes{Mode: 0o600}})
+		looked := 0
+		goOn := func(at string, d *crashfs.Disk) {
+			w := &witness{disk: d, dir: dir, verify: verify}
+			r, err := journal.New(d, dir).Open()
+			if err != nil || r == nil {
+				return // before the acceptance, or after the end
+			}
+			if err := journal.New(d, dir).RecoverFiles(t.Context(), []journal.Participant{w}); err != nil {
+				t.Errorf("%s: %v", at, err)
+			}
+			if r, err = journal.New(d, dir).Open(); err == nil && r != nil {
+				_, err = journal.New(d, dir).Run(t.Context(), r, []journal.Participant{w}, nil)
+			}
+			if err = errors.Join(err, w.failed); err != nil {
+				t.Errorf("killed %s: %v", at, err)
+			}
+			looked += w.looked
+		}
+		d.Watch(func(p crashfs.Point) { goOn(p.String(), d.Killed()) })
+		j, r := journal.New(d, dir), journal.Record{ID: "first", PlanHash: "00", Steps: []reset.Step{{Name: "step", Adapter: "witness"}}}
+		if err := j.Accept(r); err != nil {
+			t.Fatal(err)
+		}
+		quiet := &witness{disk: d, dir: dir, verify: verify}
+		if _, err := j.Run(t.Context(), &r, []journal.Participant{quiet}, nil); err != nil {
+			t.Fatal(err)
+		}
+		d.Watch(nil)
+		if looked < 200 {
+			t.Errorf("only %d disks were looked at", looked)
+		}
+		t.Log(looked, "disks")
+	}
 }
