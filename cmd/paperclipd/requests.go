@@ -5,6 +5,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -15,13 +16,19 @@ import (
 )
 
 func newRequests(o *options) *cobra.Command {
-	var refuse string
+	var refuse bool
 	cmd := &cobra.Command{
-		Use: "requests", Short: "List what waits for its time, and refuse it", Args: noArguments,
+		Use: "requests [--refuse [ID]]", Short: "List the requests for a reset that wait, or refuse one",
+		Args: func(cmd *cobra.Command, args []string) error {
+			if refuse && len(args) == 1 {
+				return nil
+			}
+			return noArguments(cmd, args)
+		},
 		Long: `Lists the requests for a reset that wait, as [claim] allows = "wait 24h" has it,
 and those of before. --refuse ID ends one: nothing is changed by it then.
 --refuse alone ends the only one that waits.`,
-		RunE: func(cmd *cobra.Command, _ []string) error {
+		RunE: func(cmd *cobra.Command, args []string) error {
 			m := newMachine(o, cmd.ErrOrStderr())
 			if err := m.asRoot("paperclipd requests"); err != nil {
 				return err
@@ -31,11 +38,8 @@ and those of before. --refuse ID ends one: nothing is changed by it then.
 				return err
 			}
 			defer client.Close()
-			if cmd.Flags().Changed("refuse") {
-				if refuse == onlyOne {
-					refuse = ""
-				}
-				if err := client.Refuse(cmd.Context(), corewire.RefuseRequest{ID: refuse}); err != nil {
+			if refuse {
+				if err := client.Refuse(cmd.Context(), corewire.RefuseRequest{ID: strings.Join(args, "")}); err != nil {
 					return err
 				}
 			}
@@ -50,14 +54,10 @@ and those of before. --refuse ID ends one: nothing is changed by it then.
 			return nil
 		},
 	}
-	cmd.Flags().StringVar(&refuse, "refuse", "", "refuse the request of this `ID`")
-	cmd.Flags().Lookup("refuse").NoOptDefVal = onlyOne
+	cmd.Flags().BoolVar(&refuse, "refuse", false, "refuse the request of this ID, or the only one that waits")
 	jsonFlag(cmd, o)
 	return cmd
 }
-
-// onlyOne stands for the request that is the only one; no id has a blank.
-const onlyOne = "the only one"
 
 func printRequests(w io.Writer, list core.RequestList) {
 	if len(list.Requests) == 0 {

@@ -37,13 +37,7 @@ func (a *app) person(l *lan, o rescueOptions) rescue.Person {
 	}
 	var code func() (access.Presence, bool, error)
 	if o.codeFile != "" {
-		code = rescue.CodeFile(func() ([]byte, error) {
-			data, err := readBounded(o.codeFile, 256)
-			if err != nil && !errors.Is(err, fs.ErrNotExist) {
-				err = catalog.New("file_unusable", reason(err)).Because(err)
-			}
-			return data, err
-		}, fs.ErrNotExist)
+		code = rescue.CodeFile(func() ([]byte, error) { return readCode(o.codeFile) })
 	}
 	nobody := rescue.Unattended{Code: code, Clock: a.clock, Say: func(e rescue.Event) { a.log(e) }}
 	tty, ok := a.tty()
@@ -58,6 +52,28 @@ func (a *app) person(l *lan, o rescueOptions) rescue.Person {
 		g.Person = terminal.New(tty, a.screen(o.json, tty), a.clock, nil)
 	}
 	return g
+}
+
+// readCode reads the file of --code-file; one that is not there is empty.
+func readCode(name string) ([]byte, error) {
+	data, err := readBounded(name, 256)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, catalog.New("file_unusable", reason(err)).Because(err)
+	}
+	return data, nil
+}
+
+// checkCode judges what is in the file before a button is pressed: nothing that
+// is there by then is half-written.
+func checkCode(name string) error {
+	data, err := readCode(name)
+	if err != nil || len(bytes.TrimSpace(data)) == 0 {
+		return err
+	}
+	if _, err := access.ParsePresence(string(data)); err != nil {
+		return catalog.New("no_code").Because(err)
+	}
+	return nil
 }
 
 // log writes progress for people who watch a program.

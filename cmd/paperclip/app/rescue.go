@@ -202,6 +202,8 @@ func (a *app) checkRescue(o rescueOptions, args []string) (rescue.Request, error
 		return req, catalog.New("no_terminal", "With --yes give --password-file FILE or --password-out FILE.")
 	case o.yes && !o.lab.on && o.codeFile == "" && !tty:
 		return req, catalog.New("no_terminal", "With --yes give --code-file FILE: the code that the NAS beeps is to be written there.")
+	case o.codeFile != "":
+		return req, checkCode(o.codeFile)
 	}
 	return req, nil
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 )
 
 // Presence is what a person types to prove that they are with the NAS: the code
@@ -70,4 +71,14 @@ func ParsePresence(s string) (Presence, error) {
 		return LabelCode{l}, nil
 	}
 	return nil, ErrPresence
+}
+
+// BeginsPresence tells whether s, as typed so far, can still become a code.
+func BeginsPresence(s string) bool {
+	for n := range recoveryLen + 1 {
+		if _, err := ParsePresence(s + strings.Repeat("1", n)); err == nil { // 1 is of both alphabets
+			return true
+		}
+	}
+	return false
 }

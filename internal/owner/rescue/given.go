@@ -3,7 +3,6 @@ package rescue
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"io"
 	"strings"
 	"time"
@@ -164,23 +163,27 @@ func (u Unattended) Tell(e Event) {
 	}
 }
 
-// CodeFile reads codes from what read returns, each once. An empty or
-// half-written file is no code yet.
-func CodeFile(read func() ([]byte, error), missing error) func() (access.Presence, bool, error) {
+// CodeFile reads codes from what read returns, each once. Nothing, or the
+// beginning of a code, is no code yet; something else, or a whole line that is
+// none, is the problem no_code.
+func CodeFile(read func() ([]byte, error)) func() (access.Presence, bool, error) {
 	last := ""
 	return func() (access.Presence, bool, error) {
 		data, err := read()
-		if errors.Is(err, missing) {
-			return nil, false, nil
-		}
 		if err != nil {
 			return nil, false, err
 		}
-		code, err := access.ParsePresence(string(data))
-		if err != nil || string(data) == last {
+		text := string(data)
+		code, err := access.ParsePresence(text)
+		switch {
+		case text == last, strings.TrimSpace(text) == "":
+			return nil, false, nil
+		case err == nil:
+			last = text
+			return code, true, nil
+		case !strings.HasSuffix(text, "\n") && access.BeginsPresence(text): // more may come
 			return nil, false, nil
 		}
-		last = string(data)
-		return code, true, nil
+		return nil, false, catalog.New("no_code").Because(err)
 	}
 }

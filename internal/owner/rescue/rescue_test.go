@@ -482,22 +482,15 @@ func TestGenerated(t *testing.T) {
 }
 
 func TestCodeFileGivesEachCodeOnce(t *testing.T) {
-	content, missing := "", true
-	next := CodeFile(func() ([]byte, error) {
-		if missing {
-			return nil, fs.ErrNotExist
-		}
-		return []byte(content), nil
-	}, fs.ErrNotExist)
+	content := ""
+	next := CodeFile(func() ([]byte, error) { return []byte(content), nil })
 	give := func(want bool) {
 		t.Helper()
 		if _, ok, err := next(); ok != want || err != nil {
 			t.Fatalf("%v %v", ok, err)
 		}
 	}
-	give(false)
-	missing = false
-	give(false) // empty
+	give(false) // missing or empty
 	content = "31"
 	give(false) // half written
 	content = "3 1 6 2\n"
@@ -505,13 +498,23 @@ func TestCodeFileGivesEachCodeOnce(t *testing.T) {
 	give(false)
 	content = "4 1 6 2\n"
 	give(true)
+	for _, text := range []string{"", "\n", "3", "3 1 6", "7K2M-9", "7K2M-9QXW-B4TN"} {
+		content = text
+		give(false) // more may come
+	}
+	for _, text := range []string{"3 1 6\n", "7 1 6 2\n", "hello\n", "hello, you", "3 1 6 2 5 5 5 5 5 5 5 5 5 5 5", "7K2M-9QXW-B4TU", "\x00"} {
+		content = text
+		if _, ok, err := next(); ok || !errors.Is(err, catalog.New("no_code")) {
+			t.Errorf("%q: %v %v", text, ok, err)
+		}
+	}
 }
 
 // Nobody is there to hear a second time: a code that was refused ends it, and
 // one that has taken its place by then is tried.
 func TestUnattendedEndsAfterAWrongCode(t *testing.T) {
 	content := "3 1 6 2\n"
-	u := Unattended{Clock: clock.System(), Code: CodeFile(func() ([]byte, error) { return []byte(content), nil }, fs.ErrNotExist)}
+	u := Unattended{Clock: clock.System(), Code: CodeFile(func() ([]byte, error) { return []byte(content), nil })}
 	if code, err := u.Hear(t.Context(), Hear{}); err != nil || code == nil {
 		t.Fatal(code, err)
 	}
