@@ -25,6 +25,7 @@ func needless() map[string]string {
 		"journal.committed.open.syncdir": marker,
 		"journal.undone.open.syncdir":    marker,
 		"guest.undo.syncdir":             next,
+		"shares.undo.syncdir":            next,
 		"journal.persisted.syncdir":      again,
 		"journal.activated.syncdir":      again,
 		"journal.verified.syncdir":       again,
@@ -43,6 +44,7 @@ func needless() map[string]string {
 		"setup.done.syncdir":             "it is noted again at the next start; after another acceptance it is durable",
 		"signed_in.syncdir":              "whoever signs in again is taken down again; that is asked for before an account is switched off",
 		"receipt.settle.syncdir":         "it is needed after a kill only, by whoever has read the receipt since; one that is lost is written anew",
+		"notices.add.syncdir":            next,
 		"requests.begin.syncdir":         next,
 		"requests.refuse.syncdir":        next,
 		"requests.resume.syncdir":        next,
@@ -87,7 +89,8 @@ func groups() []group {
 		{[]string{"attempts.code.", "codes.make.", "codes.spend.", "authenticator."}, []scenario{forwards(factored(linux()), given(), unfactored())}},
 		{[]string{"requests."}, proofs[1:]},
 		// The first receipt of all makes its directory, and what lies beside that durable.
-		{[]string{"notices.", "owners."}, []scenario{{kind: virtual(), policy: waiting, before: resets(reset.Network), acts: []act{awaited()}, ending: forward}}},
+		{[]string{"notices."}, []scenario{{kind: virtual(), before: resets(reset.Network), acts: resets(reset.Credentials), ending: forward}}},
+		{[]string{"owners."}, []scenario{{kind: virtual(), policy: waiting, before: resets(reset.Network), acts: []act{awaited()}, ending: forward}}},
 		{
 			[]string{"attempts.", "baseline.", "codes.", "identity.", "journal.", "receipt."},
 			[]scenario{forwards(virtual(), resets(reset.Credentials)...), back(virtual(), resets(reset.Network)...)},

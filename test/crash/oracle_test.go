@@ -14,6 +14,7 @@ import (
 	"github.com/paperclip-nas/paperclip/internal/device/core"
 	"github.com/paperclip-nas/paperclip/internal/device/journal"
 	"github.com/paperclip-nas/paperclip/internal/domain/access"
+	"github.com/paperclip-nas/paperclip/internal/domain/catalog"
 	"github.com/paperclip-nas/paperclip/internal/domain/reset"
 	"github.com/paperclip-nas/paperclip/internal/protocol/receipt"
 	"github.com/paperclip-nas/paperclip/internal/protocol/snapshot"
@@ -63,12 +64,18 @@ func (q *inquiry) receipts(dev *device, d *crashfs.Disk, x told) error {
 
 // announced: whatever was changed, everybody is told (D11).
 func announced(d *crashfs.Disk, committed int) error {
-	var told struct{ Notices []json.RawMessage }
+	var told struct{ Notices []struct{ ID catalog.ID } }
 	if err := read(d, "notices.json", &told); err != nil {
 		return err
 	}
-	if len(told.Notices) < committed {
-		return fmt.Errorf("%d notices of %d changes", len(told.Notices), committed)
+	of := 0
+	for _, n := range told.Notices {
+		if slices.Contains([]catalog.ID{"notice_reset", "notice_account", "notice_restored"}, n.ID) {
+			of++
+		}
+	}
+	if of < committed {
+		return fmt.Errorf("%d notices of %d changes", of, committed)
 	}
 	return nil
 }
