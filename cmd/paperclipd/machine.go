@@ -124,7 +124,7 @@ func (m *machine) socket() string { return filepath.Join(m.root, socketPath) }
 
 func (m *machine) adapters(cfg config.Config) []setting.Adapter {
 	virtual := cfg.Network.VirtualCards
-	units := unit.System{FS: m.fs, Runner: m.runner}
+	units := unit.System{FS: m.fs, Runner: m.runner, Together: append(libvirt.Sockets(), fail2ban.Unit, nftables.Unit, firewalld.Unit, keepalived.Unit)}
 	return []setting.Adapter{
 		m.shadow(cfg),
 		samba.New(samba.Config{Runner: m.runner, Clock: m.clock, Ordinary: m.shadow(cfg).Ordinary}),

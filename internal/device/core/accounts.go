@@ -147,6 +147,7 @@ func (c *Core) ownerAccount(ctx context.Context, t *conversation, q deviceapi.Ac
 	if !slices.Contains(reset.AccountActions(), q.Action) {
 		return none, catalog.New("bad_message", "its action is not known")
 	}
+	ctx = opfs.KeepAnswers(ctx)
 	s, err := surveyed(ctx, c.cfg.Adapters)
 	if err != nil {
 		return none, err

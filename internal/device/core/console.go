@@ -9,6 +9,7 @@ import (
 	"github.com/paperclip-nas/paperclip/internal/domain/reset"
 	"github.com/paperclip-nas/paperclip/internal/protocol/corewire"
 	"github.com/paperclip-nas/paperclip/internal/protocol/deviceapi"
+	"github.com/paperclip-nas/paperclip/internal/x/opfs"
 )
 
 // GiveCodes gives an administrator new recovery codes, shown once. Those of
@@ -64,6 +65,7 @@ var _ corewire.Console = console{}
 // the same receipt, and the same end for the sessions of before.
 func (h console) Reset(ctx context.Context, q corewire.ResetRequest) (deviceapi.ProgressReply, error) {
 	c := h.core
+	ctx = opfs.KeepAnswers(ctx)
 	s, err := surveyed(ctx, c.cfg.Adapters)
 	if err != nil {
 		return deviceapi.ProgressReply{}, err

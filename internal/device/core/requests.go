@@ -347,6 +347,7 @@ func ripe(r deviceapi.RequestReply) error {
 // the password that is sent only now.
 func (c *Core) resume(ctx context.Context, key ed25519.PublicKey, q deviceapi.ResumeCall) (deviceapi.ResumeReply, error) {
 	none, label := deviceapi.ResumeReply{}, ""
+	ctx = opfs.KeepAnswers(ctx)
 	r, err := in(ctx, c, func() (r deviceapi.RequestReply, err error) {
 		if r, err = c.requestReply(key, q.Request); err == nil {
 			label = c.requests.kept.Requests[c.requests.index(r.Request)].Label

@@ -18,6 +18,7 @@ import (
 	"github.com/paperclip-nas/paperclip/internal/domain/nas"
 	"github.com/paperclip-nas/paperclip/internal/domain/reset"
 	"github.com/paperclip-nas/paperclip/internal/protocol/deviceapi"
+	"github.com/paperclip-nas/paperclip/internal/x/opfs"
 )
 
 // answer carries out one call of a claimant who has proved presence, and
@@ -170,6 +171,7 @@ type survey struct {
 }
 
 func surveyed(ctx context.Context, adapters []setting.Adapter) (s survey, err error) {
+	ctx = opfs.KeepAnswers(ctx)
 	s.covered = reset.Coverage{}
 	for _, a := range adapters {
 		found, err := a.Detect(ctx)
@@ -274,6 +276,7 @@ func MakePlan(ctx context.Context, adapters []setting.Adapter, r reset.Request) 
 // now. After it returns without error the plan is on disk and will be carried
 // out, or undone, whatever happens.
 func (c *Core) commit(ctx context.Context, v *visit, q deviceapi.CommitCall) (deviceapi.CommitReply, error) {
+	ctx = opfs.KeepAnswers(ctx) // from looking to the record the adapters only ask
 	plan, err := c.accepted(ctx, q)
 	if err != nil {
 		return deviceapi.CommitReply{}, err
@@ -461,6 +464,7 @@ func (c *Core) prepare(ctx context.Context, plan reset.Plan, password access.Sec
 }
 
 func prepareAll(ctx context.Context, adapters []setting.Adapter, request setting.Request) ([]reset.Step, error) {
+	ctx = opfs.KeepAnswers(ctx)
 	wanted := reset.Request{Mode: request.Mode, Scope: request.Scope, SecondFactor: request.SecondFactor}.Effects()
 	var steps []reset.Step
 	for _, a := range adapters {

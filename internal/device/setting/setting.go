@@ -43,7 +43,9 @@ type Request struct {
 	SecondFactor  bool          // take the administrator's second factor away (E13)
 }
 
-// Adapter changes one setting.
+// Adapter changes one setting. Detect, Read, Prepare, Save and PrepareRestore
+// only ask: core has the answers of the programs that they start kept over one
+// look at the system (opfs.KeepAnswers). The others are never called so.
 type Adapter interface {
 	// ID is the adapter's stable name, as in reset.Step.Adapter.
 	ID() string

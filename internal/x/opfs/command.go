@@ -51,16 +51,22 @@ func Exec(hook Hook) Runner { return execRunner{hook} }
 
 type execRunner struct{ hook Hook }
 
-func (r execRunner) Run(ctx context.Context, op string, c Command) (out Output, err error) {
+func (r execRunner) Run(ctx context.Context, op string, c Command) (Output, error) {
 	path, err := lookPath(c.Path)
 	if err != nil {
 		return Output{}, err
 	}
-	err = r.hook.Around(op, func() (err error) {
-		out, err = run(ctx, path, c)
-		return err
-	})
-	return out, err
+	start := func() (out Output, err error) {
+		err = r.hook.Around(op, func() (err error) {
+			out, err = run(ctx, path, c)
+			return err
+		})
+		return out, err
+	}
+	if a, kept := ctx.Value(answersKey{}).(*answers); kept {
+		return a.once(path, c, start)
+	}
+	return start()
 }
 
 func run(ctx context.Context, path string, c Command) (Output, error) {

@@ -178,6 +178,61 @@ func TestExec(t *testing.T) {
 	}
 }
 
+// TestAnswersAreKept holds that a program is started once where answers are kept,
+// and each time elsewhere; what is another question is asked.
+func TestAnswersAreKept(t *testing.T) {
+	if _, err := os.Stat("/bin/sh"); err != nil {
+		t.Skip("no /bin/sh")
+	}
+	var rec opfs.Recorder
+	run := opfs.Exec(rec.Hook)
+	count := filepath.Join(t.TempDir(), "count")
+	ask := func(ctx context.Context, c opfs.Command) string {
+		t.Helper()
+		c.Path, c.Args = "sh", append([]string{"-c", `cat; echo "$X" "$@" | tee -a "$0"; wc -l < "$0"`, count}, c.Args...)
+		out, err := run.Run(ctx, "t.ask", c)
+		if err != nil || out.ExitCode != 0 {
+			t.Fatalf("out = %+v, err = %v", out, err)
+		}
+		return string(out.Stdout)
+	}
+	kept := opfs.KeepAnswers(t.Context())
+	if !opfs.AnswersKept(kept) || opfs.AnswersKept(t.Context()) || opfs.KeepAnswers(kept) != kept {
+		t.Fatal("where answers are kept is not known")
+	}
+	first := ask(kept, opfs.Command{Args: []string{"a", "b"}})
+	if again := ask(kept, opfs.Command{Args: []string{"a", "b"}}); again != first {
+		t.Errorf("asked again: %q, want %q", again, first)
+	}
+	for _, other := range []opfs.Command{{Args: []string{"a b"}}, {Args: []string{"a", "b"}, Stdin: []byte("x")}, {Args: []string{"a", "b"}, Env: []string{"X=1"}}} {
+		if got := ask(kept, other); got == first {
+			t.Errorf("%+v got the answer to another question", other)
+		}
+	}
+	if got := ask(t.Context(), opfs.Command{Args: []string{"a", "b"}}); got == first {
+		t.Error("an answer was kept where none is to be")
+	}
+	if got := ask(opfs.KeepAnswers(t.Context()), opfs.Command{Args: []string{"a", "b"}}); got == first {
+		t.Error("an answer of another look was given")
+	}
+	if n := len(rec.Ops()); n != 6 {
+		t.Errorf("%d programs were started, want 6", n)
+	}
+}
+
+// TestAFailureIsNotKept holds that what could not be run is tried again.
+func TestAFailureIsNotKept(t *testing.T) {
+	if _, err := os.Stat("/bin/sh"); err != nil {
+		t.Skip("no /bin/sh")
+	}
+	run, ctx := opfs.Exec(opfs.At(opfs.Point{Op: "t.ask", Nth: 1, When: opfs.Before}, func() error { return errors.New("as wished") })), opfs.KeepAnswers(t.Context())
+	for n, fails := range []bool{true, false} {
+		if _, err := run.Run(ctx, "t.ask", opfs.Command{Path: "sh", Args: []string{"-c", "true"}}); (err != nil) != fails {
+			t.Errorf("try %d: err = %v", n+1, err)
+		}
+	}
+}
+
 func TestAttributes(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("no owners on Windows")

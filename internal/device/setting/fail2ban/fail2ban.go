@@ -21,6 +21,9 @@ import (
 // ID is the adapter's name in steps and operations.
 const ID = "fail2ban"
 
+// Unit is the service that the adapter switches.
+const Unit = "fail2ban.service"
+
 // Database is where Debian's fail2ban remembers whom it blocked.
 const Database = "/var/lib/fail2ban/fail2ban.sqlite3"
 
@@ -37,7 +40,7 @@ type Adapter struct{ unit.Switch }
 
 // New is the adapter of that system. It has no side effect.
 func New(s unit.System) *Adapter {
-	return &Adapter{unit.Switch{System: s, Name: ID, Unit: "fail2ban.service", What: "fail2ban", Step: "auto block (fail2ban)", Row: nas.E8}}
+	return &Adapter{unit.Switch{System: s, Name: ID, Unit: Unit, What: "fail2ban", Step: "auto block (fail2ban)", Row: nas.E8}}
 }
 
 // Read fills whether addresses are blocked after failed sign-ins, and which
@@ -52,6 +55,9 @@ func (a *Adapter) Read(ctx context.Context, s *nas.Settings) error {
 }
 
 func (a *Adapter) blocked(ctx context.Context) []string {
+	if _, err := a.FS.Stat(Database); err != nil {
+		return nil // it never ran: Python need not be started to say so
+	}
 	out, err := a.Runner.Run(ctx, ID+".read.database", opfs.Command{Path: "/usr/bin/python3", Args: []string{"-I", "-c", script, Database}})
 	if err != nil || out.ExitCode != 0 {
 		return nil

@@ -71,6 +71,7 @@ func TestReadsTheDatabase(t *testing.T) {
 		t.Skip("no Python with sqlite3 here")
 	}
 	s := unittest.New(t, map[string]*unittest.Unit{service: {Active: true}})
+	s.Write(t, fail2ban.Database, "its script is given another")
 	db := filepath.Join(t.TempDir(), "f2b.sqlite3")
 	make := `import sqlite3,sys,time
 d=sqlite3.connect(sys.argv[1])
@@ -91,6 +92,19 @@ d.commit()`
 	}
 	if want := []string{"192.0.2.1", "2001:db8::1"}; !reflect.DeepEqual(got.AutoBlock.Blocked, want) {
 		t.Errorf("blocked %q, want %q", got.AutoBlock.Blocked, want)
+	}
+}
+
+// Where it never ran there is nothing that a program would have to be started for.
+func TestNeverRan(t *testing.T) {
+	s := unittest.New(t, map[string]*unittest.Unit{service: {}})
+	s.Tools = func(op string, _ opfs.Command) (opfs.Output, error) {
+		t.Errorf("%s was started", op)
+		return opfs.Output{}, nil
+	}
+	var got nas.Settings
+	if err := fail2ban.New(s.System()).Read(t.Context(), &got); err != nil || !reflect.DeepEqual(got.AutoBlock, &nas.AutoBlock{}) {
+		t.Errorf("%+v, %v", got.AutoBlock, err)
 	}
 }
 

@@ -25,12 +25,15 @@ import (
 // ID is the adapter's name in steps and operations.
 const ID = "firewalld"
 
+// Unit is the service that the adapter switches.
+const Unit = "firewalld.service"
+
 // Adapter is firewalld.
 type Adapter struct{ unit.Switch }
 
 // New is the adapter of that system. It has no side effect.
 func New(s unit.System) *Adapter {
-	return &Adapter{unit.Switch{System: s, Name: ID, Unit: "firewalld.service", What: "firewalld", Step: "firewall (firewalld)", Row: nas.E9}}
+	return &Adapter{unit.Switch{System: s, Name: ID, Unit: Unit, What: "firewalld", Step: "firewall (firewalld)", Row: nas.E9}}
 }
 
 // Read adds firewalld to the firewall.

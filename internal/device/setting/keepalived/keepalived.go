@@ -19,6 +19,9 @@ import (
 // ID is the adapter's name in steps and operations.
 const ID = "keepalived"
 
+// Unit is the service that the adapter switches.
+const Unit = "keepalived.service"
+
 // Configuration is the file that says of which clusters this NAS is a member.
 const Configuration = "/etc/keepalived/keepalived.conf"
 
@@ -27,7 +30,7 @@ type Adapter struct{ unit.Switch }
 
 // New is the adapter of that system. It has no side effect.
 func New(s unit.System) *Adapter {
-	return &Adapter{unit.Switch{System: s, Name: ID, Unit: "keepalived.service", What: "keepalived", Step: "high-availability cluster (keepalived)", Row: nas.E10}}
+	return &Adapter{unit.Switch{System: s, Name: ID, Unit: Unit, What: "keepalived", Step: "high-availability cluster (keepalived)", Row: nas.E10}}
 }
 
 // Read fills whether this NAS takes part, and in what.

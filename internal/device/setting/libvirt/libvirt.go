@@ -42,6 +42,14 @@ func doors() []door {
 	}
 }
 
+// Sockets are the units that the adapter asks about.
+func Sockets() (all []string) {
+	for _, d := range doors() {
+		all = append(all, d.socket)
+	}
+	return all
+}
+
 // Adapter is libvirt.
 type Adapter struct{ unit.System }
 

@@ -24,6 +24,9 @@ import (
 // ID is the adapter's name in steps and operations.
 const ID = "nftables"
 
+// Unit is the service that the adapter switches.
+const Unit = "nftables.service"
+
 // Configuration is the file of rules that Debian's service loads.
 const Configuration = "/etc/nftables.conf"
 
@@ -32,7 +35,7 @@ type Adapter struct{ unit.Switch }
 
 // New is the adapter of that system. It has no side effect.
 func New(s unit.System) *Adapter {
-	return &Adapter{unit.Switch{System: s, Name: ID, Unit: "nftables.service", What: "nftables", Step: "firewall (nftables)", Row: nas.E9}}
+	return &Adapter{unit.Switch{System: s, Name: ID, Unit: Unit, What: "nftables", Step: "firewall (nftables)", Row: nas.E9}}
 }
 
 // Read adds nftables.service to the firewall.

@@ -44,6 +44,9 @@ type System struct {
 	FS        opfs.FS
 	Runner    opfs.Runner
 	Systemctl string // "systemctl" when empty
+	// Together are units that are asked about in one program, where answers are
+	// kept ([opfs.KeepAnswers]) and any of them is asked about. May be empty.
+	Together []string
 }
 
 // State is how a unit is doing.
@@ -59,7 +62,11 @@ func (s State) On() bool { return s.Active || s.Boots }
 
 // State asks systemd. The operation is op; it has no side effect.
 func (s System) State(ctx context.Context, op, name string) (State, error) {
-	out, err := s.run(ctx, op, "show", "--property=LoadState,UnitFileState,ActiveState", name)
+	names := []string{name}
+	if opfs.AnswersKept(ctx) && slices.Contains(s.Together, name) {
+		names = s.Together
+	}
+	out, err := s.run(ctx, op, slices.Concat([]string{"show", "--property=LoadState,UnitFileState,ActiveState"}, names)...)
 	if errors.Is(err, opfs.ErrNoCommand) {
 		return State{}, ErrNoSystemd
 	}
@@ -69,8 +76,17 @@ func (s System) State(ctx context.Context, op, name string) (State, error) {
 	if out.ExitCode != 0 {
 		return State{}, fmt.Errorf("%w: systemctl ended with status %d", ErrNoSystemd, out.ExitCode)
 	}
-	var st State
-	for line := range strings.Lines(string(out.Stdout)) {
+	// One block a unit, in their order, with an empty line between.
+	blocks := strings.Split(strings.TrimSpace(string(out.Stdout)), "\n\n")
+	if len(blocks) != len(names) {
+		return State{}, fmt.Errorf("systemctl told of %d units, and not of %d", len(blocks), len(names))
+	}
+	return parseState(blocks[slices.Index(names, name)]), nil
+}
+
+// parseState reads the properties of one unit, one a line.
+func parseState(block string) (st State) {
+	for line := range strings.Lines(block) {
 		key, value, _ := strings.Cut(strings.TrimSpace(line), "=")
 		switch key {
 		case "LoadState":
@@ -82,7 +98,7 @@ func (s System) State(ctx context.Context, op, name string) (State, error) {
 			st.Active = !slices.Contains([]string{"inactive", "failed", ""}, value)
 		}
 	}
-	return st, nil
+	return st
 }
 
 func (s System) run(ctx context.Context, op string, args ...string) (opfs.Output, error) {

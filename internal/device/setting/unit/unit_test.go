@@ -1,6 +1,7 @@
 package unit_test
 
 import (
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
@@ -10,6 +11,7 @@ import (
 	"github.com/paperclip-nas/paperclip/internal/device/setting"
 	"github.com/paperclip-nas/paperclip/internal/device/setting/unit"
 	"github.com/paperclip-nas/paperclip/internal/device/setting/unit/unittest"
+	"github.com/paperclip-nas/paperclip/internal/x/opfs"
 )
 
 const name = "door.service"
@@ -120,5 +122,49 @@ func TestVerifySeesAUnitThatDoesNotStop(t *testing.T) {
 	}
 	if sys.Verify(t.Context(), "door", *c) == nil {
 		t.Error("verify is content with a unit that runs")
+	}
+}
+
+// Units that are often asked about together are one program where answers are
+// kept, each with its own answer, and one a unit where they are not.
+func TestAskedTogether(t *testing.T) {
+	const other, gone = "window.service", "missing.service"
+	s := unittest.New(t, map[string]*unittest.Unit{name: {Active: true}, other: {Boots: true}})
+	sys := s.System()
+	sys.Together = []string{gone, other, name}
+	for ctx, want := range map[context.Context]int{t.Context(): 1, opfs.KeepAnswers(t.Context()): 3} {
+		for unitName, st := range map[string]unit.State{name: {Installed: true, Active: true}, other: {Installed: true, Boots: true}, gone: {}} {
+			s.Asked = func(names []string) {
+				if len(names) != want {
+					t.Errorf("asked about %q", names)
+				}
+			}
+			if got, err := sys.State(ctx, "x", unitName); got != st || err != nil {
+				t.Errorf("%s: %+v, %v; want %+v", unitName, got, err, st)
+			}
+		}
+	}
+	s.Asked = func(names []string) {
+		if !slices.Equal(names, []string{"alone.service"}) {
+			t.Errorf("asked about %q", names)
+		}
+	}
+	if _, err := sys.State(opfs.KeepAnswers(t.Context()), "x", "alone.service"); err != nil {
+		t.Error(err)
+	}
+}
+
+// curt is a systemctl that tells of one unit, whatever it is asked.
+type curt struct{}
+
+func (curt) Run(context.Context, string, opfs.Command) (opfs.Output, error) {
+	return opfs.Output{Stdout: []byte("LoadState=loaded\n")}, nil
+}
+
+// An answer about fewer units than were asked about is no answer.
+func TestAnAnswerOfFewer(t *testing.T) {
+	sys := unit.System{Runner: curt{}, Together: []string{name, "window.service"}}
+	if st, err := sys.State(opfs.KeepAnswers(t.Context()), "x", name); err == nil {
+		t.Errorf("%+v", st)
 	}
 }

@@ -31,6 +31,8 @@ type Systemd struct {
 	Tools func(op string, c opfs.Command) (opfs.Output, error) // nil: there are no others
 	// Changed is called when a unit was started or stopped. May be nil.
 	Changed func(name string, active bool)
+	// Asked is called with the units that systemctl is asked about. May be nil.
+	Asked func(names []string)
 	// Stuck makes units survive being stopped.
 	Stuck bool
 	Ops   []string // the operations run, in order
@@ -102,7 +104,14 @@ func (s *Systemd) Run(_ context.Context, op string, c opfs.Command) (opfs.Output
 	u := s.Units[name]
 	switch {
 	case verb == "show":
-		return opfs.Output{Stdout: []byte(u.show())}, nil
+		if s.Asked != nil {
+			s.Asked(c.Args[2:])
+		}
+		var all []string
+		for _, name := range c.Args[2:] { // show --property=… NAME …
+			all = append(all, s.Units[name].show())
+		}
+		return opfs.Output{Stdout: []byte(strings.Join(all, "\n"))}, nil
 	case u == nil:
 		return opfs.Output{ExitCode: 5, Stderr: []byte("Unit not loaded.")}, nil
 	case verb == "start" && u.masked:
