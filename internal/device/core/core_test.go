@@ -10,6 +10,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -64,6 +65,7 @@ type device struct {
 	up      clock.Boot // nil: each start of core is one of the system
 	told    *fakeNotifier
 	cable   core.Cable
+	rand    io.Reader // nil: the system's
 	stop    func()
 
 	sessions core.Sessions
@@ -230,8 +232,12 @@ func (d *device) config(change func([]setting.Adapter) []setting.Adapter) core.C
 	if d.accounts != nil {
 		accounts = d.accounts(accounts)
 	}
+	random := io.Reader(rand.Reader)
+	if d.rand != nil {
+		random = d.rand
+	}
 	return core.Config{
-		Name: "cellar", Named: func() string { return d.store.Running().Settings.Name }, Model: "Linux NAS", Dir: filepath.Join(d.dir, "state"), FS: opfs.OS(nil), Clock: clk, Rand: rand.Reader,
+		Name: "cellar", Named: func() string { return d.store.Running().Settings.Name }, Model: "Linux NAS", Dir: filepath.Join(d.dir, "state"), FS: opfs.OS(nil), Clock: clk, Rand: random,
 		Log:   slog.New(slog.NewTextHandler(d.log, nil)),
 		Panel: d.panel.Ports(), Profile: button.Paperclip(), Adapters: adapters, Accounts: accounts, Network: d.network, Policy: d.policy,
 		Ports: func() nas.Ports { return *d.store.Running().Settings.Ports }, Boot: up, Notifier: d.told, Cable: d.cable, Sessions: d.sessions,

@@ -91,8 +91,8 @@ func (c *Core) openClaim(hard bool) {
 		return
 	}
 	c.cfg.Log.Info("a claim is open", "claim", id, "hard", hard, "for", c.cfg.Rules.Window.String())
-	c.sayCode()
 	c.network.want(true)
+	c.sayCode() // last: without randomness it closes the claim again, and its network
 }
 
 // freshCode is a short press while a claim is open.
