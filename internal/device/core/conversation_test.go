@@ -7,6 +7,7 @@ import (
 
 	"github.com/paperclip-nas/paperclip/internal/domain/access"
 	"github.com/paperclip-nas/paperclip/internal/domain/reset"
+	"github.com/paperclip-nas/paperclip/internal/protocol/corewire"
 	"github.com/paperclip-nas/paperclip/internal/protocol/deviceapi"
 )
 
@@ -56,6 +57,64 @@ func TestConversationsOfBeforeEndWithThePassword(t *testing.T) {
 		}
 		if err := other.speaks(); problem(err) != "no_such_session" {
 			t.Errorf("another conversation of that account goes on: %v", err)
+		}
+	})
+}
+
+// C15: a conversation ends a quarter of an hour after it was begun: not before,
+// not after, and whatever is said in it meanwhile makes it no longer. Whoever
+// has not proved anything by then never does.
+func TestConversationLastsAQuarterOfAnHour(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := start(t, nil)
+		key := newKey(t)
+		d.resetAs(key, ofAnna(), newPassword)
+		busy, quiet, mute := d.converse(), d.converse(), d.converse()
+		for _, o := range []*owner{busy, quiet} {
+			_, err := o.byKey(key)
+			must(t, err)
+		}
+		for minute := range 15 {
+			if err := busy.speaks(); err != nil {
+				t.Fatalf("after %d minutes: %v", minute, err)
+			}
+			time.Sleep(time.Minute)
+		}
+		for name, o := range map[string]*owner{"one that spoke": busy, "one that was silent": quiet} {
+			if err := o.speaks(); err != nil {
+				t.Errorf("%s, in its last moment: %v", name, err)
+			}
+		}
+		time.Sleep(time.Second)
+		for name, o := range map[string]*owner{"one that spoke": busy, "one that was silent": quiet} {
+			if err := o.speaks(); problem(err) != "no_such_session" {
+				t.Errorf("%s, after its time: %v", name, err)
+			}
+		}
+		if _, err := mute.byKey(key); problem(err) != "no_such_session" {
+			t.Errorf("a proof that comes too late: %v", err)
+		}
+		if _, err := d.converse().byKey(key); err != nil {
+			t.Errorf("the next conversation of that key: %v", err)
+		}
+	})
+}
+
+// C15: a conversation is worth what the key is that opened it: once root has
+// taken that off the list it is not heard any more.
+func TestConversationEndsWithItsKey(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := start(t, nil)
+		key := newKey(t)
+		d.resetAs(key, ofAnna(), newPassword)
+		o := d.converse()
+		_, err := o.byKey(key)
+		must(t, err)
+		must(t, o.speaks())
+		root := d.console()
+		must(t, root.ForgetOwner(t.Context(), corewire.ForgetOwnerRequest{ID: d.owners(root)[0].ID}))
+		if err := o.speaks(); problem(err) != "no_such_session" {
+			t.Errorf("it goes on: %v", err)
 		}
 	})
 }
