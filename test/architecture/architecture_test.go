@@ -16,6 +16,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -37,8 +38,22 @@ type file struct {
 	lines   int
 }
 
+// load is every file of the module, parsed once for all tests: none may change it.
 func load(t *testing.T) []file {
 	t.Helper()
+	files, err := parsed()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(files) < 100 {
+		t.Fatalf("only %d files were found: this test looks in the wrong place", len(files))
+	}
+	return files
+}
+
+var parsed = sync.OnceValues(parse)
+
+func parse() ([]file, error) {
 	var files []file
 	err := filepath.WalkDir(root, func(name string, d fs.DirEntry, err error) error {
 		if err != nil {
@@ -62,7 +77,7 @@ func load(t *testing.T) []file {
 		}
 		f := file{name: filepath.ToSlash(rel), fset: token.NewFileSet(), test: strings.HasSuffix(name, "_test.go"), lines: bytes.Count(raw, []byte("\n"))}
 		f.dir = path.Dir(f.name)
-		if f.ast, err = parser.ParseFile(f.fset, name, raw, parser.ParseComments); err != nil {
+		if f.ast, err = parser.ParseFile(f.fset, name, raw, parser.ParseComments|parser.SkipObjectResolution); err != nil {
 			return err
 		}
 		for _, i := range f.ast.Imports {
@@ -75,13 +90,7 @@ func load(t *testing.T) []file {
 		files = append(files, f)
 		return nil
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(files) < 100 {
-		t.Fatalf("only %d files were found: this test looks in the wrong place", len(files))
-	}
-	return files
+	return files, err
 }
 
 // wing is the part of the house that a folder of the module belongs to.
