@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 // Confidence is how sure a fact is, as the vendors' files grade it.
@@ -36,14 +37,17 @@ type Fact struct {
 	Confidence Confidence `json:"confidence"`
 }
 
-// Facts lists everything that is known about devices.
-func Facts() []Fact {
+// facts is written once, by whoever asks first: a look-up reads it, nobody changes it.
+var facts = sync.OnceValue(func() []Fact {
 	return slices.Concat(paperclipFacts(), synologyFacts(), qnapFacts(), modelFacts())
-}
+})
+
+// Facts lists everything that is known about devices.
+func Facts() []Fact { return slices.Clone(facts()) }
 
 // FactNamed looks a fact up.
 func FactNamed(id ID) (Fact, bool) {
-	all := Facts()
+	all := facts()
 	i := slices.IndexFunc(all, func(f Fact) bool { return f.ID == id })
 	if i < 0 {
 		return Fact{}, false
@@ -54,7 +58,7 @@ func FactNamed(id ID) (Fact, bool) {
 // FactsFor lists what is known for a vendor, case-insensitively.
 func FactsFor(vendor string) []Fact {
 	var out []Fact
-	for _, f := range Facts() {
+	for _, f := range facts() {
 		if strings.EqualFold(f.Vendor, vendor) {
 			out = append(out, f)
 		}

@@ -39,18 +39,18 @@ func every(visit func(Evidence)) {
 // R9 to R14: the table has an end for everything, every row of it decides
 // something, and every cause is reached.
 func TestTableIsExhaustive(t *testing.T) {
-	rows, causes := map[int]int{}, map[CauseID]int{}
+	all, rows, causes := table(), map[int]int{}, map[CauseID]int{}
 	every(func(e Evidence) {
-		i := slices.IndexFunc(table(), func(r row) bool { return r.fits(e) })
+		i := slices.IndexFunc(all, func(r row) bool { return r.fits(e) })
 		if i < 0 {
 			t.Fatalf("nothing fits %+v", e)
 		}
 		rows[i]++
-		causes[table()[i].cause]++
+		causes[all[i].cause]++
 	})
-	for i := range table() {
-		if rows[i] == 0 && i != len(table())-1 {
-			t.Errorf("row %d (%s) decides nothing: an earlier one takes all of it", i+1, table()[i].cause)
+	for i, r := range all {
+		if rows[i] == 0 && i != len(all)-1 {
+			t.Errorf("row %d (%s) decides nothing: an earlier one takes all of it", i+1, r.cause)
 		}
 	}
 	for _, c := range Causes() {
