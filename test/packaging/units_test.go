@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strconv"
+	"strings"
 	"testing"
 )
 
@@ -37,6 +38,29 @@ func TestExposure(t *testing.T) {
 		t.Logf("%s: %.1f", unit, got)
 		if got > most {
 			t.Errorf("%s has exposure %.1f, more than %.1f", unit, got, most)
+		}
+	}
+}
+
+// X5: who takes the listener over changes no page that it shows: it may write to
+// no file of the system, and cannot look at the accounts or the volumes.
+func TestListenerCanChangeNoFile(t *testing.T) {
+	raw, err := os.ReadFile(units + "paperclipd-front.service")
+	if err != nil {
+		t.Fatal(err)
+	}
+	unit := string(raw)
+	for _, want := range []string{"ProtectSystem=strict", "ProtectHome=yes", "NoNewPrivileges=yes", "User=paperclip", "CapabilityBoundingSet=CAP_NET_BIND_SERVICE", "MemoryDenyWriteExecute=yes"} {
+		if !strings.Contains(unit, "\n"+want+"\n") {
+			t.Errorf("it is without %s", want)
+		}
+	}
+	if m := regexp.MustCompile(`(?m)^(ReadWritePaths|StateDirectory|BindPaths|CacheDirectory|LogsDirectory)=.*`).FindString(unit); m != "" {
+		t.Errorf("it may write: %s", m)
+	}
+	for _, hidden := range []string{"/srv", "/mnt", "/media", "/etc/shadow", "/var/lib/paperclip"} {
+		if !regexp.MustCompile(`(?m)^InaccessiblePaths=.*-` + hidden + `( |$)`).MatchString(unit) {
+			t.Errorf("it sees %s", hidden)
 		}
 	}
 }

@@ -171,6 +171,27 @@ func TestLookAlikesAreReported(t *testing.T) {
 	}
 }
 
+// X23: a copy of a NAS, key and all, is told of as soon as it is not the same in
+// everything else; what is the same in all is one NAS with two addresses to a
+// finder, and both of them are shown.
+func TestCloneIsTold(t *testing.T) {
+	clone := cellar()
+	clone.From, clone.Addresses, clone.MACs = address("192.0.2.11"), []netip.Addr{address("192.0.2.11")}, []string{"02:00:5e:10:00:02"}
+	if d := seenTogether(cellar(), clone); len(d) != 1 || len(d[0].Addresses) != 2 || len(d[0].MACs) != 2 {
+		t.Errorf("one that is the same in all else: %+v", d)
+	}
+	for what, change := range map[string]func(*Sighting){
+		"its name": func(s *Sighting) { s.Name = "attic" }, "its port": func(s *Sighting) { s.HTTPSPort = 5005 },
+	} {
+		other := clone
+		change(&other)
+		devices := seenTogether(cellar(), other)
+		if f := findings(devices, nil, false); len(devices) != 2 || len(f) != 1 || f[0].ID != "look_alikes" {
+			t.Errorf("one that differs in %s: %+v %+v", what, devices, f)
+		}
+	}
+}
+
 // Trust, issue "Must hold": whatever somebody else on the LAN sends, before or
 // after, borrowing what it likes, every device is still there with its own
 // name, address and state, and nobody is verified.
