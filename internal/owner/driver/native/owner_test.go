@@ -61,7 +61,7 @@ func (s *server) ownerCall(message []byte) []byte {
 		if err := c.Decode(&q); err != nil {
 			panic(err)
 		}
-		if !s.owner.key.Equal(q.OwnerKey) || !ed25519.Verify(q.OwnerKey, s.owner.binding.Proof(), q.Signature) {
+		if len(q.OwnerKey) == 0 || !s.owner.key.Equal(q.OwnerKey) || !ed25519.Verify(q.OwnerKey, s.owner.binding.Proof(), q.Signature) {
 			return refusal("owner_unknown")
 		}
 		body = deviceapi.OwnerProveReply{Account: "anna", By: deviceapi.ByOwnerKey}
