@@ -28,7 +28,7 @@ func proofs(t *testing.T) map[string]native.Proof {
 func TestUnprovedDeviceHearsNoOwner(t *testing.T) {
 	for name, proof := range proofs(t) {
 		s := newServer(t, lately())
-		for met, pin := range map[string]keys.Pin{"unknown": {}, "met": {Key: s.pub()}} {
+		for met, pin := range map[string]keys.Pin{"unknown": {}, "met": {Key: s.pub()}, "proved, and none": {Proved: true}} {
 			if _, err := s.meet(t, pin).Owner(t.Context(), proof); !errors.Is(err, catalog.New("identity_unknown")) {
 				t.Errorf("%s, to one that is %s: %v", name, met, err)
 			}
