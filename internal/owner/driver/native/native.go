@@ -69,6 +69,7 @@ func Meet(ctx context.Context, at []netip.AddrPort, pin keys.Pin, o Options) (*D
 	if o.Dial == nil {
 		o.Dial = (&net.Dialer{Timeout: dialTime}).DialContext
 	}
+	pin.Proved = pin.Proved && pin.Key != nil // or the first key that is met would be taken for proved
 	d := &Device{o: o, at: slices.Clone(at), pin: pin}
 	d.http = d.client(false)
 	if _, err := d.Info(ctx); err != nil {
