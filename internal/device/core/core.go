@@ -126,6 +126,7 @@ type Core struct {
 	claimID       string
 	code          access.Code
 	visits        map[string]*visit
+	ahead         *ahead // at the system, since the claim was opened
 	leaves        []leaf
 	conversations map[string]*conversation // with owners
 	passwordsSet  uint64                   // how often a change ended conversations, since the start

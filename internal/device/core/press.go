@@ -92,6 +92,7 @@ func (c *Core) openClaim(hard bool) {
 	}
 	c.cfg.Log.Info("a claim is open", "claim", id, "hard", hard, "for", c.cfg.Rules.Window.String())
 	c.network.want(true)
+	c.lookAhead()
 	c.sayCode() // last: without randomness it closes the claim again, and its network
 }
 
@@ -124,7 +125,7 @@ func (c *Core) endClaim(e access.ClaimEvent, why string) {
 		return
 	}
 	c.cfg.Log.Info("the claim is closed", "claim", c.claimID, "why", why)
-	c.claimID, c.code, c.visits, c.lingerEnds = "", access.Code{}, map[string]*visit{}, 0
+	c.claimID, c.code, c.visits, c.ahead, c.lingerEnds = "", access.Code{}, map[string]*visit{}, nil, 0
 	c.speaker.hush()
 	c.network.want(false)
 	c.tellRecogniser()

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/paperclip-nas/paperclip/internal/device/bundle"
 	"github.com/paperclip-nas/paperclip/internal/device/journal"
@@ -52,11 +51,11 @@ func (c *Core) call(ctx context.Context, v *visit, message []byte) (any, error) 
 	}
 	switch call.Kind {
 	case deviceapi.KindOptions:
-		s, err := surveyed(ctx, c.cfg.Adapters)
+		s, err := c.look(ctx)
 		if err != nil {
 			return nil, err
 		}
-		v.seen = &seen{s, c.cfg.Clock.Monotonic()}
+		v.seen = &s
 		return c.options(ctx, s.settings)
 	case deviceapi.KindPlan:
 		var q deviceapi.PlanCall
@@ -160,60 +159,6 @@ func shown(s nas.Settings) nas.Settings {
 		s.AutoBlock.Blocked = s.AutoBlock.Blocked[:shownBlocked]
 	}
 	return s
-}
-
-// survey is a system as it is now: its settings, and what the adapters can
-// change of them. Asking costs seconds on a slow NAS, so it is asked once for
-// whatever is decided together.
-type survey struct {
-	settings nas.Settings
-	covered  reset.Coverage
-}
-
-func surveyed(ctx context.Context, adapters []setting.Adapter) (s survey, err error) {
-	ctx = opfs.KeepAnswers(ctx)
-	s.covered = reset.Coverage{}
-	for _, a := range adapters {
-		found, err := a.Detect(ctx)
-		if err != nil {
-			return survey{}, preflight(a.ID(), err)
-		}
-		for _, e := range a.Effects() {
-			if old, known := s.covered[e]; known {
-				s.covered[e] = old.With(found)
-			} else {
-				s.covered[e] = found
-			}
-		}
-		if !found.Present {
-			continue
-		}
-		if err := a.Read(ctx, &s.settings); err != nil {
-			return survey{}, preflight(a.ID(), err)
-		}
-	}
-	return s, nil
-}
-
-// seen is the system as a claimant was last shown it, and when.
-type seen struct {
-	survey
-	at time.Duration
-}
-
-// seenFor is how long the first plan may build on what its claimant was shown.
-const seenFor = time.Minute
-
-// planSurvey is what a plan is made of: what the claimant was shown a moment
-// ago, once; else the system as it is now. A commit asks anew in any case, and
-// refuses a plan that is not of now any more.
-func (c *Core) planSurvey(ctx context.Context, v *visit) (survey, error) {
-	was := v.seen
-	v.seen = nil
-	if was != nil && c.cfg.Clock.Monotonic()-was.at < seenFor {
-		return was.survey, nil
-	}
-	return surveyed(ctx, c.cfg.Adapters)
 }
 
 // plan works out what a reset would do, or why nobody may ask for it.
