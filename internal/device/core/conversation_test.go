@@ -1,10 +1,12 @@
 package core_test
 
 import (
+	"crypto/ed25519"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/paperclip-nas/paperclip/internal/device/setting"
 	"github.com/paperclip-nas/paperclip/internal/domain/access"
 	"github.com/paperclip-nas/paperclip/internal/domain/reset"
 	"github.com/paperclip-nas/paperclip/internal/protocol/corewire"
@@ -115,6 +117,56 @@ func TestConversationEndsWithItsKey(t *testing.T) {
 		must(t, root.ForgetOwner(t.Context(), corewire.ForgetOwnerRequest{ID: d.owners(root)[0].ID}))
 		if err := o.speaks(); problem(err) != "no_such_session" {
 			t.Errorf("it goes on: %v", err)
+		}
+	})
+}
+
+// C15: what somebody has asked for in a conversation that ends meanwhile is not
+// carried out: not a password that takes a moment to be set.
+func TestCallOfAConversationThatEndsMeanwhile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		late := false
+		d := start(t, func(all []setting.Adapter) []setting.Adapter {
+			all[0] = slow{all[0], &late}
+			return all
+		})
+		key := newKey(t)
+		d.resetAs(key, ofAnna(), newPassword)
+		o := d.converse()
+		_, err := o.byKey(key)
+		must(t, err)
+		root := d.console()
+		id := d.owners(root)[0].ID
+		late = true
+		var asked error
+		go func() {
+			asked = o.call(deviceapi.OwnerAccount, deviceapi.AccountCall{Account: "anna", Action: reset.SetPassword, NewPassword: access.NewSecret("a thief's own bridge")}, &deviceapi.AccountReply{})
+		}()
+		synctest.Wait()
+		must(t, root.ForgetOwner(t.Context(), corewire.ForgetOwnerRequest{ID: id}))
+		time.Sleep(10 * time.Minute)
+		synctest.Wait()
+		if problem(asked) != "no_such_session" || !d.accepts("anna", newPassword) {
+			t.Errorf("it is carried out, or not refused: %v", asked)
+		}
+	})
+}
+
+// A key that several administrators' passwords were reset with speaks for the one
+// that it names, and for nobody whom it was not enrolled for.
+func TestKeySpeaksForWhomItNames(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := start(t, nil)
+		key := newKey(t)
+		d.resetAs(key, ofAnna(), newPassword)
+		d.resetAs(key, deviceapi.PlanCall{Mode: reset.Soft, Scope: reset.Credentials, Administrator: "root"}, "eleven quiet bridges")
+		for account, want := range map[string]string{"anna": "anna", "root": "root", "": "root", "ben": ""} {
+			o := d.converse()
+			var as deviceapi.OwnerProveReply
+			err := o.call(deviceapi.OwnerProve, deviceapi.OwnerProveCall{Account: account, OwnerKey: key.Public().(ed25519.PublicKey), Signature: ed25519.Sign(key, o.binding.Proof())}, &as)
+			if as.Account != want || (err == nil) != (want != "") {
+				t.Errorf("as %q it is taken for %q: %v", account, as.Account, err)
+			}
 		}
 	})
 }

@@ -33,7 +33,10 @@ type PendingRequest struct {
 const (
 	// heartbeat is how often what has passed of a wait is written down: a power
 	// cut lengthens the wait by that much at most.
-	heartbeat    = 5 * time.Minute
+	heartbeat = 5 * time.Minute
+	// noClock is how soon it is looked again whether the time that has passed can
+	// be measured.
+	noClock      = time.Minute
 	requestsKept = 2 * access.MaxRequests // those that ended included
 )
 
@@ -239,7 +242,7 @@ func (c *Core) nextRequest() (in time.Duration, any bool) {
 	in = c.requests.next - c.cfg.Clock.Monotonic()
 	start, up, err := c.cfg.Boot.Up()
 	if err != nil {
-		return in, true
+		return noClock, true // nothing was written down, so that the heartbeat stays due
 	}
 	for _, q := range c.requests.kept.Requests {
 		if q.State == access.RequestWaiting || q.State == access.RequestRipe {

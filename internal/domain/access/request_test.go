@@ -102,4 +102,7 @@ func TestWaitEnds(t *testing.T) {
 	if !w.Over() {
 		t.Errorf("%s are left after 24 hours", w.Left)
 	}
+	if w = access.NewWait(time.Hour, "first", 0).At("first", time.Hour-1); w.Over() {
+		t.Error("over a moment early")
+	}
 }

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -58,13 +59,13 @@ func (s system) Run(_ context.Context, op string, c opfs.Command) (opfs.Output, 
 	case c.Args[at] == "/usr/bin/rm":
 		return opfs.Output{}, os.Remove(filepath.Join(s.root, last))
 	case c.Args[at] == "/bin/sh":
-		from, to, mode := c.Args[at+4], c.Args[at+5], c.Args[at+6]
-		data, err := os.ReadFile(filepath.Join(s.root, from))
-		if err == nil {
-			err = os.WriteFile(filepath.Join(s.root, to), data, 0o400)
-		}
-		if mode != "400" {
-			err = errors.Join(err, errors.New(mode))
+		to := filepath.Join(s.root, c.Args[at+5])
+		data, err := os.ReadFile(filepath.Join(s.root, c.Args[at+4]))
+		mode, err1 := strconv.ParseUint(c.Args[at+6], 8, 9)
+		uid, err2 := strconv.Atoi(c.Args[at+7])
+		gid, err3 := strconv.Atoi(c.Args[at+8])
+		if err = errors.Join(err, err1, err2, err3); err == nil {
+			err = errors.Join(os.WriteFile(to, data, 0o400), os.Chmod(to, fs.FileMode(mode)), os.Chown(to, uid, gid))
 		}
 		return opfs.Output{}, err
 	}

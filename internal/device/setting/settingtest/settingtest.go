@@ -60,6 +60,7 @@ func Run(t *testing.T, build func(testing.TB) System) {
 	t.Run("UndoIsExact", func(t *testing.T) { undo(t, build(t)) })
 	t.Run("UndoOfNothing", func(t *testing.T) { undoNothing(t, build(t)) })
 	t.Run("ThirdValue", func(t *testing.T) { thirdValue(t, build(t)) })
+	t.Run("OnlyContentChanges", func(t *testing.T) { attributes(t, build) })
 	t.Run("VerifyIsNotBlind", func(t *testing.T) { verify(t, build(t)) })
 	t.Run("ForeignStep", func(t *testing.T) { foreign(t, build(t)) })
 	t.Run("NoPasswordInStep", func(t *testing.T) { noPassword(t, build(t)) })
