@@ -150,7 +150,7 @@ func (l *lan) verify(ctx context.Context, d *discover.Device) {
 	pub := met.PublicKey()
 	d.Verified = discover.Verified(l.keys.Judge(pub, keys.Hints{Name: d.Name, MACs: d.MACs, KeyID: d.KeyID}))
 	if d.Verified == discover.VerifiedMatch {
-		d.ProvedAt(l.provedAt(ctx, *d, met)...)
+		proveAt(ctx, met, d)
 	}
 	l.describe(ctx, met, d)
 	d.Facts = append(d.Facts, discover.Fact{Field: "key_id", Value: identity.KeyID(pub), Source: "native", Trust: discover.Proved})
@@ -169,19 +169,19 @@ const maxNotices = 8
 // maxProved bounds at how many addresses a device is asked for its key.
 const maxProved = 4
 
-// provedAt are those of the device's addresses where its key answers: whatever
-// else was named for it may be somebody else's.
-func (l *lan) provedAt(ctx context.Context, d discover.Device, met *native.Device) []netip.Addr {
-	first := met.Address().Addr()
-	out := []netip.Addr{first}
-	all := api(d)
-	for _, at := range all[:min(len(all), maxProved)] {
-		if at.Addr() == first {
-			continue
-		}
-		if _, err := l.meet(ctx, []netip.AddrPort{at}, met.Pin()); err == nil {
-			out = append(out, at.Addr())
-		}
+// proveAt asks for the device's key at all its addresses: whatever else was named
+// for it may be somebody else's, and somebody else may hold a copy of the key.
+func proveAt(ctx context.Context, met *native.Device, d *discover.Device) {
+	all := api(*d)
+	d.Leaf = met.Leaf()
+	same, copies := met.Holders(ctx, all[:min(len(all), maxProved)])
+	d.ProvedAt(append([]netip.Addr{met.Address().Addr()}, hosts(same)...)...)
+	d.Copies = hosts(copies)
+}
+
+func hosts(at []netip.AddrPort) (out []netip.Addr) {
+	for _, a := range at {
+		out = append(out, a.Addr())
 	}
 	return out
 }

@@ -57,6 +57,9 @@ type Device struct {
 
 	KeyID string `json:"-"` // as announced; a hint until Verified
 	Claim *bool  `json:"-"` // whether a claim is open, as announced
+
+	Leaf   []byte       `json:"-"` // the TLS key with which it proved its key: one running NAS's
+	Copies []netip.Addr `json:"-"` // where somebody else proved to hold the same identity key
 }
 
 // Was is what the device was when this computer last met it.

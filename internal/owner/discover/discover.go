@@ -13,6 +13,7 @@
 package discover
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -303,7 +304,7 @@ func joinVerified(devices []Device) []Device {
 	out := []Device{}
 	for _, d := range devices {
 		i := slices.IndexFunc(out, func(o Device) bool {
-			return d.Verified == VerifiedMatch && o.Verified == VerifiedMatch && d.KeyID != "" && d.KeyID == o.KeyID
+			return d.Verified == VerifiedMatch && o.Verified == VerifiedMatch && d.KeyID != "" && d.KeyID == o.KeyID && bytes.Equal(d.Leaf, o.Leaf)
 		})
 		if i < 0 {
 			out = append(out, d)
@@ -313,6 +314,7 @@ func joinVerified(devices []Device) []Device {
 		out[i].Addresses = union(out[i].Addresses, d.Addresses)
 		out[i].FoundBy = union(out[i].FoundBy, d.FoundBy)
 		out[i].Facts = union(out[i].Facts, d.Facts)
+		out[i].Copies = union(out[i].Copies, d.Copies)
 	}
 	return out
 }
@@ -355,6 +357,11 @@ func findings(devices []Device, failed []error, overflow bool) []Finding {
 	}
 	for _, pair := range lookAlikes(devices) {
 		add(catalog.New("look_alikes", strings.Join(pair, " and ")))
+	}
+	for _, d := range devices {
+		for _, a := range d.Copies {
+			add(catalog.New("key_copied", d.label(), a))
+		}
 	}
 	if len(devices) == 0 && !slices.ContainsFunc(out, func(f Finding) bool { return f.ID == "no_network" }) {
 		add(catalog.New("none_found"))

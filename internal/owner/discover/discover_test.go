@@ -180,6 +180,37 @@ func TestVerify(t *testing.T) {
 	})
 }
 
+// X23: two that proved the same key and are not one running NAS are not made one,
+// and the finding names both; so is one that was met at an address of the other.
+func TestCopiesAreNotJoined(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		one, copied := named("cellar", 1), named("attic", 2)
+		for _, s := range []*discover.Sighting{&one, &copied} {
+			s.Serial, s.KeyID = "", "abcdefghijklmnopqrstuvwx23"
+		}
+		find := func(leaf func(d *discover.Device) []byte, copies ...netip.Addr) discover.Result {
+			s := script{says: map[time.Duration]discover.Sighting{1: one, 2: copied}, lasts: time.Millisecond}
+			r, err := discover.Find(t.Context(), []discover.Source{s}, discover.Options{Verify: func(_ context.Context, d *discover.Device) {
+				d.Verified, d.Leaf, d.Copies = discover.VerifiedMatch, leaf(d), copies
+			}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return r
+		}
+		if r := find(func(d *discover.Device) []byte { return []byte(d.Name) }); len(r.Devices) != 2 || len(r.Findings) != 1 || r.Findings[0].ID != "look_alikes" {
+			t.Errorf("two TLS keys: %+v", r)
+		}
+		if r := find(func(*discover.Device) []byte { return []byte("one") }); len(r.Devices) != 1 || len(r.Findings) != 0 {
+			t.Errorf("one TLS key: %+v", r)
+		}
+		where := netip.MustParseAddr("192.0.2.99")
+		if r := find(func(*discover.Device) []byte { return []byte("one") }, where); len(r.Findings) != 1 || r.Findings[0].ID != "key_copied" || !strings.Contains(r.Findings[0].Text, where.String()) {
+			t.Errorf("a copy at an address of its own: %+v", r.Findings)
+		}
+	})
+}
+
 func TestChangedTellsOfEveryStep(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := script{says: map[time.Duration]discover.Sighting{1: named("attic", 1), 2: named("attic", 1), 3: named("cellar", 2)}, lasts: time.Millisecond}

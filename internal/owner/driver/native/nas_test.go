@@ -15,6 +15,7 @@ import (
 	"net/http"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -39,6 +40,9 @@ type server struct {
 	leaf *ecdsa.PrivateKey
 	code access.Code
 	addr netip.AddrPort
+
+	notBefore time.Time
+	chain     atomic.Pointer[tls.Certificate]
 
 	mu      sync.Mutex
 	wire    bytes.Buffer // before TLS
@@ -73,30 +77,50 @@ func newServer(t testing.TB, notBefore time.Time) *server {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return newServerOf(t, key, notBefore)
+}
+
+// newServerOf is a NAS that holds this key, its own or another's.
+func newServerOf(t testing.TB, key ed25519.PrivateKey, notBefore time.Time) *server {
+	t.Helper()
+	s := &server{key: key, code: access.Code{3, 1, 6, 2}, notBefore: notBefore}
+	s.renew(t)
+	s.addr = s.alsoAt(t)
+	return s
+}
+
+// renew gives the NAS another TLS key.
+func (s *server) renew(t testing.TB) {
+	t.Helper()
 	leaf, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &server{key: key, leaf: leaf, code: access.Code{3, 1, 6, 2}}
+	s.leaf = leaf
 	s.leafSPKI = s.spki(t)
-	der, err := identity.CertifyLeaf(key, s.leafSPKI, notBefore, notBefore.Add(24*time.Hour))
+	der, err := identity.CertifyLeaf(s.key, s.leafSPKI, s.notBefore, s.notBefore.Add(24*time.Hour))
 	if err != nil {
 		t.Fatal(err)
 	}
-	self, err := identity.SelfSigned(key)
+	self, err := identity.SelfSigned(s.key)
 	if err != nil {
 		t.Fatal(err)
 	}
+	s.chain.Store(&tls.Certificate{Certificate: [][]byte{der, self}, PrivateKey: leaf})
+}
+
+// alsoAt makes it listen, once more.
+func (s *server) alsoAt(t testing.TB) netip.AddrPort {
+	t.Helper()
 	tcp, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.addr = tcp.Addr().(*net.TCPAddr).AddrPort()
-	ln := tls.NewListener(recording{tcp, s}, &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der, self}, PrivateKey: leaf}}})
+	ln := tls.NewListener(recording{tcp, s}, &tls.Config{GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return s.chain.Load(), nil }})
 	h := &http.Server{Handler: s, ReadHeaderTimeout: time.Minute}
 	go func() { _ = h.Serve(ln) }()
 	t.Cleanup(func() { _ = h.Close() })
-	return s
+	return tcp.Addr().(*net.TCPAddr).AddrPort()
 }
 
 func (s *server) spki(t testing.TB) []byte {

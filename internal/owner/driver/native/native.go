@@ -57,6 +57,7 @@ type Device struct {
 	at      []netip.AddrPort
 	address netip.AddrPort // where the last connection was made
 	pin     keys.Pin
+	leaf    []byte // the TLS key of the last connection
 
 	calls sync.Mutex // one claim call at a time
 	claim *claim
@@ -189,6 +190,7 @@ func (d *Device) verify(a netip.AddrPort, s tls.ConnectionState, timely bool) er
 	case timely && !inTime && !bytes.Equal(leaf, d.pin.Leaf):
 		return catalog.New("clock_wrong")
 	}
+	d.leaf = leaf
 	return nil
 }
 
