@@ -146,6 +146,11 @@ func doDefault(ctx context.Context, r *run) (bool, error) {
 		var ask bool
 		if p, ask, fact = qts.DefaultPassword(r.version(), mac, ""); ask {
 			r.fact(default1, fact)
+			if r.verdict == pins.Mismatch || r.strange { // what the label says opens the real one
+				if err := r.compareLabel(ctx); err != nil {
+					return false, err
+				}
+			}
 			label, err := r.typed(ctx, rescue.Question{ID: AskCloudKey, Text: "The Cloud Key on its label, as in Q1234-5678 (older firmware: the first MAC address)"})
 			if err != nil {
 				return false, err
@@ -208,19 +213,28 @@ func doProve(ctx context.Context, r *run) (bool, error) {
 		}
 		return false, catalog.New("box_not_proved")
 	}
-	label, err := r.typed(ctx, rescue.Question{
-		ID: AskLabel, Text: "The serial number or MAC address on the label of the NAS in front of you",
-		Lines: []string{"This computer has not met it before, and it cannot be made to beep yet. Compare with the label:"},
-	})
-	if err != nil {
+	if err := r.compareLabel(ctx); err != nil {
 		return false, err
 	}
-	if !r.labelled(label) {
-		return false, catalog.New("box_not_proved")
-	}
 	r.proved = true
-	r.tell(proveBox, "The label fits. Anyone on the network can announce the same: if you are not alone on it, connect by cable first.")
 	return false, r.remember(true)
+}
+
+// compareLabel has what the NAS announces compared with its label: all that there
+// is before it can be made to beep.
+func (r *run) compareLabel(ctx context.Context) error {
+	label, err := r.typed(ctx, rescue.Question{
+		ID: AskLabel, Text: "The serial number or MAC address on the label of the NAS in front of you",
+		Lines: []string{"This computer has not met it with this certificate before, and it cannot be made to beep yet. Compare with the label:"},
+	})
+	if err != nil {
+		return err
+	}
+	if !r.labelled(label) {
+		return catalog.New("box_not_proved")
+	}
+	r.tell(proveBox, "The label fits. Anyone on the network can announce the same: if you are not alone on it, connect by cable first.")
+	return nil
 }
 
 func (r *run) labelled(label string) bool {

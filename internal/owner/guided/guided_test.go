@@ -188,6 +188,36 @@ func TestCertificateChanged(t *testing.T) {
 	}
 }
 
+// What is on the label opens the real one after a reset: it is typed for a box
+// that shows another certificate only after that was compared with the label too.
+func TestCloudKeyGoesToNoStrangeBox(t *testing.T) {
+	for name, c := range map[string]struct {
+		print, label string
+		in           bool
+	}{"the certificate of before": {ours, "", true}, "another": {theirs, "", false}, "another, and another label": {theirs, "S2", false}, "another, and its label": {theirs, "s1", true}} {
+		w := newWorld("QNAP")
+		w.found.Version = "5.2.0"
+		w.answers[guided.AskCloudKey] = "Q4711-0815"
+		if c.label != "" {
+			w.answers[guided.AskLabel] = c.label
+		}
+		w.onPress = func(w *world, n int) {
+			reset(w, n)
+			w.print, w.passwords["admin"] = c.print, "Q47110815"
+		}
+		res, err := w.rescue(t)
+		if c.in && (err != nil || !res.SignedIn) {
+			t.Errorf("%s: %+v %v", name, res, err)
+		}
+		if !c.in && (!errors.Is(err, catalog.New("box_not_proved")) || len(w.got) != 0) {
+			t.Errorf("%s: %v, sent %d", name, err, len(w.got))
+		}
+		if c.in && !slices.Contains(w.asked, guided.AskBeep) && c.print == theirs {
+			t.Errorf("%s: the label took the place of its beep", name)
+		}
+	}
+}
+
 // A NAS that was met before and shows another certificate today gets no typed
 // password before it was proved.
 func TestMismatchAtTheDoor(t *testing.T) {

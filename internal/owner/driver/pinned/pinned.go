@@ -229,7 +229,11 @@ func (c *Client) URL(path string) string {
 
 // Send makes one request, once, and reads at most max bytes of the answer. A
 // form makes it a POST. An answer that is no 200 is the problem unexpected_page.
+// Where there is no TLS and nobody agreed to plain HTTP, nothing is sent: plain_http.
 func (c *Client) Send(ctx context.Context, path string, form url.Values, max int) ([]byte, error) {
+	if at := c.Place(); at.HTTPS == 0 && !c.Plain() {
+		return nil, catalog.New("plain_http", at.Addr)
+	}
 	method, body := http.MethodGet, io.Reader(nil)
 	if form != nil {
 		method, body = http.MethodPost, strings.NewReader(form.Encode())

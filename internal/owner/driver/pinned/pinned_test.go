@@ -89,7 +89,22 @@ func TestPinned(t *testing.T) {
 
 // Plain HTTP only after a person agreed, and never with a NAS that had TLS.
 func TestPlain(t *testing.T) {
-	at := serve(t, nil, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("plain")) })
+	posts := 0
+	at := serve(t, nil, func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPost {
+			posts++
+		}
+		_, _ = w.Write([]byte("plain"))
+	})
+	for name, o := range map[string]pinned.Options{"nobody agreed": {}, "it had TLS": {Plain: true, Pin: "sha256:00"}} {
+		refused := pinned.New(at, o)
+		if err := refused.Connect(t.Context()); err == nil || refused.Plain() {
+			t.Errorf("%s: connected, %v", name, err)
+		}
+		if _, err := refused.Send(t.Context(), "/", url.Values{"passwd": {"x"}}, 10); !errors.Is(err, catalog.New("plain_http")) || posts != 0 {
+			t.Errorf("%s: %v, %d sent", name, err, posts)
+		}
+	}
 	if err := pinned.New(at, pinned.Options{}).Connect(t.Context()); !errors.Is(err, catalog.New("plain_http")) {
 		t.Error(err)
 	}
