@@ -61,14 +61,14 @@ func adapterOf(st *memory.Store, e nas.Effect) setting.Adapter {
 // The contract of every adapter, for each row that a virtual NAS has.
 func TestContract(t *testing.T) {
 	file := func(root string) string { return filepath.Join(root, "settings.json") }
+	hash, err := memory.Hash(rand.Reader, access.NewSecret("what anna forgot")) // slow on purpose: once for all
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, e := range nas.Effects() {
 		t.Run(string(e), func(t *testing.T) {
 			settingtest.Run(t, func(t testing.TB) settingtest.System {
 				root := t.TempDir()
-				hash, err := memory.Hash(rand.Reader, access.NewSecret("what anna forgot"))
-				if err != nil {
-					t.Fatal(err)
-				}
 				create := func(t testing.TB, s nas.Settings, anna string) *memory.Store {
 					store, err := memory.Create(opfs.OS(nil), file(root), memory.State{Settings: s, Hashes: map[string]string{"anna": anna, "ben": hash}})
 					if err != nil {
