@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"os/user"
@@ -11,6 +12,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/paperclip-nas/paperclip/internal/device/setting"
@@ -260,40 +262,23 @@ func (s *spy) Run(ctx context.Context, op string, c opfs.Command) (opfs.Output, 
 }
 
 // installed is a Samba of its own in a directory, with the tools of this machine.
+// Its database is a copy of one that they made.
 func installed(t testing.TB) (cfg samba.Config, list func(testing.TB, string) []byte) {
 	t.Helper()
-	if os.Getuid() != 0 {
-		t.Skip("Samba's database needs root")
-	}
-	for _, tool := range []string{"pdbedit", "smbpasswd"} {
-		if _, err := exec.LookPath(tool); err != nil {
-			t.Skip("Samba is not installed:", err)
-		}
-	}
-	if err := exec.Command("/usr/bin/python3", "-I", "-c", "import samba.samba3").Run(); err != nil {
-		t.Skip("Samba's Python bindings are not installed:", err)
+	files, err := made()
+	if err != nil {
+		t.Skip(err)
 	}
 	dir := t.TempDir()
-	config := filepath.Join(dir, "smb.conf")
-	text := "[global]\n"
-	for _, d := range []string{"private dir", "state directory", "cache directory", "lock directory"} {
-		text += d + " = " + dir + "\n"
-	}
-	if err := os.WriteFile(config, []byte(text+"passdb backend = tdbsam\n"), 0o600); err != nil {
+	config, err := configure(dir)
+	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"root", "daemon"} { // accounts that every system has
-		if _, err := user.Lookup(name); err != nil {
-			t.Skip(err)
+	for name, data := range files {
+		full := filepath.Join(dir, name)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(full), 0o755), os.WriteFile(full, data, 0o600)); err != nil {
+			t.Fatal(err)
 		}
-		c := exec.Command("smbpasswd", "-c", config, "-s", "-a", name)
-		c.Stdin = strings.NewReader("old password\nold password\n")
-		if out, err := c.CombinedOutput(); err != nil {
-			t.Skipf("smbpasswd does not work here: %v: %s", err, out)
-		}
-	}
-	if out, err := exec.Command("pdbedit", "-s", config, "-u", "root", "-f", "The Owner", "-c", "[DX]").CombinedOutput(); err != nil {
-		t.Skipf("pdbedit does not work here: %v: %s", err, out)
 	}
 	list = func(t testing.TB, flag string) []byte {
 		out, err := exec.Command("pdbedit", "-s", config, "-d", "0", "-L", flag).Output()
@@ -304,6 +289,65 @@ func installed(t testing.TB) (cfg samba.Config, list func(testing.TB, string) []
 	}
 	return samba.Config{Runner: opfs.Exec(nil), Clock: clock.System(), ConfigFile: config}, list
 }
+
+// configure makes a directory a Samba's own.
+func configure(dir string) (config string, err error) {
+	config = filepath.Join(dir, "smb.conf")
+	text := "[global]\n"
+	for _, d := range []string{"private dir", "state directory", "cache directory", "lock directory"} {
+		text += d + " = " + dir + "\n"
+	}
+	return config, os.WriteFile(config, []byte(text+"passdb backend = tdbsam\n"), 0o600)
+}
+
+// made is every file of a Samba with two accounts, by Samba's own tools, once for
+// all tests; or why there is none here.
+var made = sync.OnceValues(func() (map[string][]byte, error) {
+	if os.Getuid() != 0 {
+		return nil, errors.New("needs root: Samba's database is root's")
+	}
+	for _, tool := range []string{"pdbedit", "smbpasswd"} {
+		if _, err := exec.LookPath(tool); err != nil {
+			return nil, fmt.Errorf("no Samba installed: %w", err)
+		}
+	}
+	if err := exec.Command("/usr/bin/python3", "-I", "-c", "import samba.samba3").Run(); err != nil {
+		return nil, fmt.Errorf("no Python bindings of Samba installed: %w", err)
+	}
+	dir, err := os.MkdirTemp("", "samba")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	config, err := configure(dir)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range []string{"root", "daemon"} { // accounts that every system has
+		if _, err := user.Lookup(name); err != nil {
+			return nil, err
+		}
+		c := exec.Command("smbpasswd", "-c", config, "-s", "-a", name)
+		c.Stdin = strings.NewReader("old password\nold password\n")
+		if out, err := c.CombinedOutput(); err != nil {
+			return nil, fmt.Errorf("smbpasswd does not work here: %w: %s", err, out)
+		}
+	}
+	if out, err := exec.Command("pdbedit", "-s", config, "-u", "root", "-f", "The Owner", "-c", "[DX]").CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("pdbedit does not work here: %w: %s", err, out)
+	}
+	files := map[string][]byte{}
+	err = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() || path == config {
+			return err
+		}
+		name, err1 := filepath.Rel(dir, path)
+		data, err2 := os.ReadFile(path)
+		files[name] = data
+		return errors.Join(err1, err2)
+	})
+	return files, err
+})
 
 // The same contract over Samba's own tools and database: the undo is exact in
 // every field that pdbedit knows, and no other account changes.
