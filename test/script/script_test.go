@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -143,10 +144,35 @@ func rescueID(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Setenv(args[0], entries[0].Name())
 }
 
+// raced are the scripts whose programs have the race detector in them, where this
+// test has it: a whole recovery of each vendor's NAS, by all that runs at once in
+// the lab and in the program. With it a program costs ten times as much, and there
+// are two hundred: what else they do at once is raced in internal/lab and
+// internal/owner.
+func raced() []string { return []string{"script-rescue_yes", "script-rescue_vendors"} }
+
+// plain is a folder with the program built without the race detector; "" where
+// this test has none, or cannot build.
+func plain(t *testing.T) string {
+	if !raceDetector {
+		return ""
+	}
+	dir := t.TempDir()
+	if text, err := exec.Command("go", "test", "-c", "-vet=off", "-race=false", "-o", filepath.Join(dir, "paperclip"), ".").CombinedOutput(); err != nil {
+		t.Logf("every program has the race detector, slowly: %v: %s", err, text)
+		return ""
+	}
+	return dir
+}
+
 func TestScripts(t *testing.T) {
+	fast := plain(t)
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata",
 		Setup: func(e *testscript.Env) error {
+			if fast != "" && !slices.Contains(raced(), filepath.Base(e.WorkDir)) {
+				e.Setenv("PATH", fast+string(filepath.ListSeparator)+e.Getenv("PATH"))
+			}
 			home := filepath.Join(e.WorkDir, "home")
 			e.Setenv("PAPERCLIP_HOME", home)
 			e.Setenv("HOME", e.WorkDir)

@@ -339,7 +339,7 @@ func binary(t *testing.T) string {
 		return self
 	}
 	out := filepath.Join(t.TempDir(), "journal.test")
-	if text, err := exec.Command("go", "test", "-c", "-race=false", "-o", out, ".").CombinedOutput(); err != nil {
+	if text, err := exec.Command("go", "test", "-c", "-vet=off", "-race=false", "-o", out, ".").CombinedOutput(); err != nil {
 		t.Logf("children run with the race detector, slowly: %v: %s", err, text)
 		return self
 	}
@@ -577,7 +577,11 @@ func TestKilledAgainWhileRecovering(t *testing.T) {
 
 // The suite sees an adapter that does not take its change back.
 func TestTheSuiteSeesAHalfState(t *testing.T) {
-	b := newBed(t, binary(t), lives()[1])
+	self, err := os.Executable() // for three processes: none is built for them
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := newBed(t, self, lives()[1])
 	b.broken = true
 	root := b.fresh(t)
 	if killed, err := b.start(t, job{Root: root, Begin: true}, true); killed || err != nil {
