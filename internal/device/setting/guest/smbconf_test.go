@@ -61,6 +61,7 @@ func TestEdits(t *testing.T) {
 		{"nothing to do", "[global]\nmap to guest = Never\n[data]\nguest ok = no\n", "[global]\nmap to guest = Never\n[data]\nguest ok = no\n", nil},
 		{"done already", "[global]\ninvalid users = guest, NOBODY\n[data]\nguest ok = yes\n", "[global]\ninvalid users = guest, NOBODY\n[data]\nguest ok = yes\n", []string{"guest"}},
 		{"a name with space", "[global]\nguest account = our guest\n[d]\nguest only = on", "[global]\n   invalid users = \"our guest\"\nguest account = our guest\n[d]\nguest only = on", nil},
+		{"a comment is not continued", "[global]\n# said so: \\\nmap to guest = bad user\n", "[global]\n# said so: \\\nmap to guest = never\n", nil},
 		{"an empty value", "[global]\nmap to guest =\nx = y\n", "[global]\nmap to guest =never\nx = y\n", nil},
 	} {
 		es := edits(test.before, test.extra)
