@@ -222,7 +222,7 @@ func printIf(cmd *cobra.Command, o *options, v any) error {
 func printRestorePlan(w io.Writer, p deviceapi.RestorePlanReply) {
 	for _, d := range p.Differences {
 		if d.Differs {
-			fmt.Fprintf(w, "%s (%s): then %s; now %s; after a reset %s.\n", d.Setting, d.ID, d.Then, d.Now, d.Default)
+			fmt.Fprintf(w, "%s: then %s; now %s; after a reset %s.\n", d.Setting, d.Then, d.Now, d.Default)
 		}
 	}
 	if len(p.Plan.Changes) == 0 {

@@ -108,7 +108,7 @@ func (a *app) showReceipt(c checked) {
 	say("Accepted       %s", s.AcceptedAt)
 	say("Done           %s", s.CommittedAt)
 	for _, ch := range s.Changes {
-		say("Changed        %s (%s): from %s to %s", ch.Setting, ch.ID, ch.From, ch.To)
+		say("Changed        %s: from %s to %s", ch.Setting, ch.From, ch.To)
 	}
 	for _, n := range s.NotCovered {
 		say("Not covered    %s", n)

@@ -276,7 +276,7 @@ func showRestore(w io.Writer, p deviceapi.RestorePlanReply, drill bool) {
 	say("Settings of %s, saved %s.", p.Plan.Device, p.MadeAt.Format(time.RFC3339))
 	for _, d := range p.Differences {
 		if d.Differs {
-			say("%s (%s): then %s; now %s; after a reset %s.", d.Setting, d.ID, d.Then, d.Now, d.Default)
+			say("%s: then %s; now %s; after a reset %s.", d.Setting, d.Then, d.Now, d.Default)
 		}
 	}
 	if len(p.Plan.Changes) == 0 {

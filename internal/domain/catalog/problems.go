@@ -136,7 +136,7 @@ func ownerProblems() []Problem {
 		{ID: "resume_unknown", Exit: WrongUse, Text: "There is no rescue %s to go on with.", WhatToDo: "Start a new one without --resume."},
 		{ID: "press_not_seen", Exit: Refused, Text: "No press of the reset button has arrived at the NAS.", Meaning: "Nothing was changed.", WhatToDo: "The NAS must be up and ready. Press until you feel the click, hold about 4 seconds and let go at the beep; the NAS's log says why a press selected nothing."},
 		{ID: "other_way", Exit: Failed, Text: "You chose a way that costs less: %s.", Meaning: "Nothing was changed.", WhatToDo: "If it does not help, run `paperclip rescue` again."},
-		{ID: "declined", Exit: Failed, Text: "You did not accept the plan.", Meaning: "Nothing was changed; the claim is closed."},
+		{ID: "declined", Exit: Failed, Text: "You did not accept the plan.", Meaning: "Nothing was changed."},
 		{ID: "gave_up", Exit: Failed, Text: "The same step was tried too often.", Meaning: "What was not accepted by the NAS is as it was.", WhatToDo: "Start again."},
 		{ID: "no_administrator", Exit: Failed, Text: "This NAS has no administrator whose password could be set.", Meaning: "Nothing was changed.", WhatToDo: "Sign in at its console as root."},
 		{ID: "commit_unknown", Exit: Refused, Text: "The NAS did not take over the plan before the interruption.", Meaning: "Its settings are as they were.", WhatToDo: "Press the button again."},

@@ -70,7 +70,7 @@ func Questions() []Question {
 		{HavePhone, "Do you still have the phone or the app that shows the codes?"},
 		{LowerCase, "Did you sign in as admin, in lower case, with the default password of this maker?"},
 		{GetsInThere, "Does the same name and password still work from another computer or phone?"},
-		{CloudAccount, "Is what you typed the name and password of the maker's website (Synology Account, QNAP ID)?"},
+		{CloudAccount, "Do you mean the name and password of the maker's website (Synology Account, QNAP ID)?"},
 		{SureOfName, "Are you sure of the name? It is often not admin, but your own."},
 		{OldApp, "Did you change the password lately, and an app or computer may still use the old one?"},
 		{AfterUpdate, "Did it begin right after an update of the NAS?"},

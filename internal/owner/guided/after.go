@@ -48,7 +48,7 @@ func doHarden(ctx context.Context, r *run) (bool, error) {
 		}
 	}
 	if others == 0 {
-		r.tell(harden, "There is no second administrator: with one, the next lock-out takes two minutes and no reset (R7).")
+		r.tell(harden, "There is no second administrator: with one, the next lock-out takes two minutes and no reset.")
 	}
 	if r.known.KeepPassword != nil && *r.known.KeepPassword {
 		r.fact(harden, "synology.keep_password")

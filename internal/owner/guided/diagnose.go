@@ -316,9 +316,18 @@ func doPlan(ctx context.Context, r *run) (bool, error) {
 	lines = append(lines, "", "Nothing of this was tested on this maker's hardware; it rests on documents.", "")
 	ok, err := r.yes(ctx, rescue.Question{ID: rescue.AskAccept, Text: "Do you accept that?", Lines: lines})
 	if err == nil && !ok {
-		err = catalog.New("declined")
+		err = r.declined()
 	}
 	return ok, err
+}
+
+// declined says what stays as it is: after a dead end that is not all.
+func (r *run) declined() error {
+	p := catalog.New("declined")
+	if slices.ContainsFunc(r.res.Timeline, func(e rescue.Entry) bool { return e.Step == press }) {
+		p.Meaning = "Nothing more was changed. What the press of before did stays."
+	}
+	return p
 }
 
 // plan is made from real settings where they were read, else from what was

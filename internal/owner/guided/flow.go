@@ -258,8 +258,14 @@ func (r *run) step(ctx context.Context, s step) (rescue.Name, error) {
 		return s.next, nil
 	}
 	p := catalog.AsProblem(err)
-	r.cfg.Person.Tell(rescue.Event{Kind: rescue.StepFailed, Step: s.name, Text: p.Error(), Elapsed: took})
-	if to, ok := s.on[p.ID]; ok && r.presses < maxPresses {
+	to, goesOn := s.on[p.ID]
+	goesOn = goesOn && r.presses < maxPresses
+	said := p.Error()
+	if !goesOn {
+		said = "not done" // why is said at the end, once
+	}
+	r.cfg.Person.Tell(rescue.Event{Kind: rescue.StepFailed, Step: s.name, Text: said, Elapsed: took})
+	if goesOn {
 		return to, nil
 	}
 	return "", err

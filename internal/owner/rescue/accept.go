@@ -214,7 +214,9 @@ func doPlan(ctx context.Context, r *run) error {
 		return err
 	}
 	if !a.Yes {
-		return catalog.New("declined")
+		p := catalog.New("declined")
+		p.Meaning = "Nothing was changed; the claim is closed."
+		return p
 	}
 	r.accepted = reply.Hash
 	return nil

@@ -194,8 +194,13 @@ func (r *run) step(ctx context.Context, s step) (Name, error) {
 		return s.next, nil
 	}
 	p := catalog.AsProblem(err)
-	r.cfg.Person.Tell(Event{Kind: StepFailed, Step: s.name, Text: p.Error(), Elapsed: took})
-	if to, ok := s.on[p.ID]; ok {
+	to, goesOn := s.on[p.ID]
+	said := p.Error()
+	if !goesOn && !r.state.Committed {
+		said = "not done" // why is said at the end, once
+	}
+	r.cfg.Person.Tell(Event{Kind: StepFailed, Step: s.name, Text: said, Elapsed: took})
+	if goesOn {
 		return to, nil
 	}
 	return "", err

@@ -22,9 +22,10 @@ func redeemed(r *run) bool { return !r.state.Waits || r.state.Redeemed }
 // noPasswordYet leaves the password for when the wait is over.
 func noPasswordYet(r *run) bool { return noPassword(r) || r.state.Waits }
 
-// tellCosts says what the owner's choice of what the button may do costs (D9).
+// tellCosts says what the owner's choice of what the button may do costs (D9),
+// where they chose anything but all.
 func (r *run) tellCosts() {
-	if c := r.options.Costs; c != "" {
+	if c := r.options.Costs; c != "" && r.options.Policy != access.ButtonFull {
 		r.tell(Choose, "Its owner chose what the button may do: "+string(r.options.Policy)+". "+c)
 	}
 }

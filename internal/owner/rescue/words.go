@@ -15,7 +15,7 @@ func PlanLines(p reset.Plan) []string {
 		lines = append(lines, "  nothing changes")
 	}
 	for _, c := range p.Changes {
-		lines = append(lines, fmt.Sprintf("  changes  %s (%s)", c.Setting, c.ID), "             from  "+c.From, "             to    "+c.To)
+		lines = append(lines, "  changes  "+c.Setting, "             from  "+c.From, "             to    "+c.To)
 	}
 	for _, part := range []struct {
 		word  string
