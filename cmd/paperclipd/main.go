@@ -75,6 +75,7 @@ func newRoot(o *options) *cobra.Command {
 		Args:          noArguments,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
+	cmd.CompletionOptions.DisableDefaultCmd = true
 	cmd.PersistentFlags().StringVar(&o.config, "config", config.Path, "configuration `file`")
 	cmd.PersistentFlags().StringVar(&o.root, "root", "", "treat `folder` as the root of the file system (for tests; runs no programs)")
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return catalog.New("usage", sentence(err)) })

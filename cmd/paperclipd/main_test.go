@@ -145,6 +145,18 @@ func TestBadInput(t *testing.T) {
 	}
 }
 
+// Ctrl-C ends a prompt, though nothing is typed any more.
+func TestPromptIsInterrupted(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	never := make(chan struct{})
+	defer close(never)
+	cancel()
+	_, err := await(ctx, func() (string, error) { <-never; return "", nil })
+	if !errors.Is(err, catalog.New("interrupted")) {
+		t.Error(err)
+	}
+}
+
 func file(path, text string) func(string) {
 	return func(root string) { _ = os.WriteFile(filepath.Join(root, path), []byte(text), 0o600) }
 }

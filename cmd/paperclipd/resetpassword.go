@@ -4,6 +4,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -41,7 +42,7 @@ standard input, so that no password stands in a command line.`,
 			if err := m.asRoot("paperclipd reset-password"); err != nil {
 				return err
 			}
-			password, err := askPassword(cmd.InOrStdin(), cmd.ErrOrStderr(), args[0])
+			password, err := askPassword(cmd.Context(), cmd.InOrStdin(), cmd.ErrOrStderr(), args[0])
 			if err != nil {
 				return err
 			}
@@ -80,9 +81,9 @@ func printReset(w io.Writer, o *options, user string, end deviceapi.ProgressRepl
 }
 
 // askPassword asks twice at a terminal, and reads one line elsewhere.
-func askPassword(in io.Reader, out io.Writer, user string) (access.Secret, error) {
+func askPassword(ctx context.Context, in io.Reader, out io.Writer, user string) (access.Secret, error) {
 	if f, ok := in.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
-		return askTwice(f, out, user)
+		return askTwice(ctx, f, out, user)
 	}
 	return oneLine(in, "Give the new password as one line on standard input.")
 }
@@ -101,11 +102,17 @@ func oneLine(in io.Reader, missing string) (access.Secret, error) {
 	return access.NewSecret(line), nil
 }
 
-func askTwice(f *os.File, out io.Writer, user string) (access.Secret, error) {
+func askTwice(ctx context.Context, f *os.File, out io.Writer, user string) (access.Secret, error) {
+	fd := int(f.Fd())
+	before, err := term.GetState(fd)
+	if err != nil {
+		return access.Secret{}, err
+	}
+	defer func() { _ = term.Restore(fd, before) }()
 	var typed [2]string
 	for i, text := range []string{"New password of " + user + ": ", "The same again: "} {
 		fmt.Fprint(out, text)
-		raw, err := term.ReadPassword(int(f.Fd()))
+		raw, err := await(ctx, func() ([]byte, error) { return term.ReadPassword(fd) })
 		fmt.Fprintln(out)
 		if err != nil {
 			return access.Secret{}, err
@@ -116,4 +123,25 @@ func askTwice(f *os.File, out io.Writer, user string) (access.Secret, error) {
 		return access.Secret{}, catalog.New("usage", "The two passwords differ. Nothing was changed.")
 	}
 	return access.NewSecret(typed[0]), nil
+}
+
+// await reads what a person types, until they interrupt it: a read at a terminal
+// does not end by itself.
+func await[T any](ctx context.Context, read func() (T, error)) (T, error) {
+	type reading struct {
+		text T
+		err  error
+	}
+	got := make(chan reading, 1)
+	go func() {
+		text, err := read()
+		got <- reading{text, err}
+	}()
+	select {
+	case r := <-got:
+		return r.text, r.err
+	case <-ctx.Done():
+		var none T
+		return none, catalog.New("interrupted").Because(ctx.Err())
+	}
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/paperclip-nas/paperclip/internal/device/bundle"
 	"github.com/paperclip-nas/paperclip/internal/device/core"
+	"github.com/paperclip-nas/paperclip/internal/domain/access"
 	"github.com/paperclip-nas/paperclip/internal/domain/catalog"
 	"github.com/paperclip-nas/paperclip/internal/domain/reset"
 	"github.com/paperclip-nas/paperclip/internal/protocol/corewire"
@@ -177,7 +178,12 @@ func (m *machine) restoreBundle(ctx context.Context, cmd *cobra.Command, o *opti
 	}
 	if !r.yes {
 		fmt.Fprint(people, "Type yes to go on; anything else stops, and nothing is changed: ")
-		if line, err := oneLine(onlyOneLine{cmd.InOrStdin()}, "Type yes."); err != nil || line.Reveal() != "yes" {
+		line, err := await(ctx, func() (access.Secret, error) { return oneLine(onlyOneLine{cmd.InOrStdin()}, "Type yes.") })
+		if ctx.Err() != nil {
+			fmt.Fprintln(people)
+			return err
+		}
+		if err != nil || line.Reveal() != "yes" {
 			return catalog.New("declined")
 		}
 	}

@@ -39,7 +39,7 @@ It speaks with this computer's owner key, which a rescue has enrolled, or with
 --as NAME and that administrator's password. An account is switched off only
 once another administrator has really signed in with the password of now:
 somebody always has a way in.`,
-		Args: cobra.RangeArgs(2, 3),
+		Args: arguments(2, 3),
 		RunE: run(func(ctx context.Context, args []string) error { return a.runAccount(ctx, o, args) }),
 	}
 	o.lab.add(c.Flags())
@@ -179,10 +179,10 @@ func (a *app) keepReceipt(l *lan, transaction string, file []byte) (string, erro
 	dir := filepath.Join(l.home, "receipts")
 	name := filepath.Join(dir, transaction+".json")
 	if err := a.fsys.MkdirAll("receipt.mkdir", dir, 0o700); err != nil {
-		return "", catalog.New("file_unusable", reason(err)).Because(err)
+		return "", catalog.New("receipt_not_kept", reason(err)).Because(err)
 	}
 	if err := atomicfile.Replace(a.fsys, "receipt.keep", name, file, atomicfile.Options{Mode: 0o600}); err != nil {
-		return "", catalog.New("file_unusable", reason(err)).Because(err)
+		return "", catalog.New("receipt_not_kept", reason(err)).Because(err)
 	}
 	return name, nil
 }

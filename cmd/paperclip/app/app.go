@@ -18,6 +18,7 @@ import (
 	"slices"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/paperclip-nas/paperclip/internal/domain/catalog"
 	"github.com/paperclip-nas/paperclip/internal/lab"
@@ -78,9 +79,38 @@ Exit status: 0 done, 1 failed, 2 wrong use, 3 not found, 4 refused,
 	root.Version = version()
 	root.SetVersionTemplate("paperclip {{.Version}}\n")
 	root.CompletionOptions.DisableDefaultCmd = true
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return wrongFlag(err) })
 	root.AddCommand(a.find(), a.plan(), a.rescue(), a.account(), a.check(), a.snapshot(), a.restore(), a.receipt(), a.model())
 	root.AddCommand(a.later()...)
 	return root
+}
+
+// arguments holds a command to at least least and at most most arguments.
+func arguments(least, most int) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		switch {
+		case len(args) < least:
+			return catalog.New("usage", "Something is missing: "+c.UseLine()+".")
+		case len(args) > most:
+			return catalog.New("usage", fmt.Sprintf("%q is too much: %s.", args[most], c.UseLine()))
+		}
+		return nil
+	}
+}
+
+// wrongFlag says what a flag takes.
+func wrongFlag(err error) error {
+	bad, ok := errors.AsType[*pflag.InvalidValueError](err)
+	if !ok {
+		return err
+	}
+	takes := map[string]string{"duration": "a time, such as 12s or 24h", "int": "a whole number", "bool": "true or false"}
+	f := bad.GetFlag()
+	what, ok := takes[f.Value.Type()]
+	if !ok {
+		return err
+	}
+	return catalog.New("usage", fmt.Sprintf("--%s takes %s; %q is none.", f.Name, what, bad.GetValue()))
 }
 
 // version is what the build says of itself: a tag, or the commit where there is

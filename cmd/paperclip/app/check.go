@@ -29,7 +29,7 @@ is missing, and what stands open, with what to do about it. It changes nothing.
 It speaks with this computer's owner key, which a rescue has enrolled, or with
 --as NAME and that administrator's password. A Synology or QNAP is asked by its
 own API, as --as NAME; that password is sent once.`,
-		Args: cobra.ExactArgs(1),
+		Args: arguments(1, 1),
 		RunE: run(func(ctx context.Context, args []string) error { return a.runCheck(ctx, lab, owner, asJSON, args[0]) }),
 	}
 	lab.add(c.Flags())

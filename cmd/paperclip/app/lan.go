@@ -47,10 +47,10 @@ type labFlags struct {
 
 func (f *labFlags) add(fs *pflag.FlagSet) {
 	fs.BoolVar(&f.on, "lab", false, "use a rack of virtual NAS on this computer; TARGET names one of them")
-	fs.StringVar(&f.dir, "lab-dir", "", "the folder in which the rack is kept")
-	fs.StringVar(&f.wrong, "scenario", "", "with --lab: what is wrong with the rack's Synology and QNAP: "+strings.Join(faults(), ", "))
-	fs.DurationVar(&f.later, "later", 0, "let this much time pass in the rack first, as in 24h")
-	fs.IntVar(&f.speed, "speed", 0, "how much faster than real time the rack's buttons and beeps are")
+	fs.StringVar(&f.dir, "lab-dir", "", "the `FOLDER` in which the rack is kept")
+	fs.StringVar(&f.wrong, "scenario", "", "with --lab: `WHAT` is wrong with the rack's Synology and QNAP, such as other-admin; an unknown word lists them all")
+	fs.DurationVar(&f.later, "later", 0, "with --lab: let this much `TIME` pass first, as in 24h")
+	fs.IntVar(&f.speed, "speed", 0, "with --lab: how many `TIMES` faster than real its buttons and beeps are")
 }
 
 func faults() []string {
@@ -89,7 +89,7 @@ func (a *app) open(ctx context.Context, f labFlags, speed int) (*lan, error) {
 	}
 	wrong, err := face.ParseScenario(f.wrong)
 	if err != nil {
-		return nil, catalog.New("usage", "--scenario: "+err.Error()+".")
+		return nil, catalog.New("usage", "--scenario: "+err.Error()+"; there are "+strings.Join(faults(), ", ")+".")
 	}
 	if f.speed < 0 || f.speed > 100 {
 		return nil, catalog.New("usage", "--speed is from 1 to 100.")

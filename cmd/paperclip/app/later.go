@@ -14,7 +14,7 @@ func (a *app) later() []*cobra.Command {
 	var out []*cobra.Command
 	for _, c := range []struct{ use, short, what string }{
 		{"web", "Open the assistant in the browser", "the web assistant"},
-		{"lab", "Run a rack of virtual NAS with the web assistant", "the lab as a server (use --lab with find, plan and rescue)"},
+		{"lab", "Run a rack of virtual NAS with the web assistant", "the lab as a server (--lab puts it behind every command that takes a TARGET)"},
 	} {
 		cmd := &cobra.Command{
 			Use: c.use, Short: c.short + " (not yet)",

@@ -49,6 +49,9 @@ maker's own, B one good source, C weak, I concluded, ? looked for and not found.
 }
 
 func (a *app) runModel(name string, o modelOptions) error {
+	if !catalog.IsVersion(o.firmware) {
+		return catalog.New("usage", fmt.Sprintf("--firmware takes a version, such as 7.2; %q is none.", o.firmware))
+	}
 	f := facts{Model: name, Facts: []catalog.Fact{}}
 	var m catalog.Model
 	if name == "" {

@@ -30,10 +30,10 @@ type ownerFlags struct {
 }
 
 func (f *ownerFlags) add(fs *pflag.FlagSet) {
-	fs.StringVar(&f.as, "as", "", "speak as this administrator, with a password, and not with this computer's owner key")
+	fs.StringVar(&f.as, "as", "", "speak as the administrator `NAME`, with a password, and not with this computer's owner key")
 	fs.StringVar(&f.passwordFile, "password-file", "", "take that administrator's password from a `FILE`")
 	fs.StringVar(&f.acceptKey, "accept-key", "", "take the NAS for yours that has this key: the `KEYID` that its console shows")
-	fs.DurationVar(&f.wait, "wait", 0, "how long to look for the NAS")
+	fs.DurationVar(&f.wait, "wait", 0, "how much `TIME` to look for the NAS")
 }
 
 // check judges the flags before anything is looked for.

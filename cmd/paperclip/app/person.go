@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -63,10 +64,21 @@ func readCode(name string) ([]byte, error) {
 	return data, nil
 }
 
-// checkCode judges what is in the file before a button is pressed: nothing that
-// is there by then is half-written.
-func checkCode(name string) error {
-	data, err := readCode(name)
+// checkFiles judges the files that are given, before a button is pressed: nothing
+// that is there by then is half-written. A pipe is read once, when it is needed.
+func checkFiles(o rescueOptions) error {
+	for _, name := range []string{o.passwordFile, o.recoveryFile} {
+		if name == "" {
+			continue
+		}
+		if _, err := os.Stat(name); err != nil {
+			return catalog.New("file_unusable", reason(err)).Because(err)
+		}
+	}
+	if info, err := os.Stat(o.codeFile); err != nil || !info.Mode().IsRegular() {
+		return nil
+	}
+	data, err := readCode(o.codeFile)
 	if err != nil || len(bytes.TrimSpace(data)) == 0 {
 		return err
 	}

@@ -31,7 +31,7 @@ func (a *app) plan() *cobra.Command {
 real settings, and changes nothing. A NAS shows them only to its owner: to this
 computer's owner key, which a rescue has enrolled, or to an administrator's name
 (--as) and password.`,
-		Args: cobra.ExactArgs(1),
+		Args: arguments(1, 1),
 		RunE: run(func(ctx context.Context, args []string) error { return a.runPlan(ctx, o, args[0]) }),
 	}
 	o.lab.add(c.Flags())

@@ -43,7 +43,7 @@ func (a *app) receiptVerify() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "verify FILE",
 		Short: "Check that a receipt was signed by a NAS and not changed since",
-		Args:  cobra.ExactArgs(1),
+		Args:  arguments(1, 1),
 		RunE:  run(func(_ context.Context, args []string) error { return a.runVerify(args[0], asJSON) }),
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "print one JSON document")

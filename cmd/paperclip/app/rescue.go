@@ -50,7 +50,7 @@ what the NAS has accepted it finishes by itself.
 
 TARGET is a name, an address, a MAC or a serial number. With --yes nothing is
 asked: give --password-file or --password-out, and --code-file.`,
-		Args: cobra.MaximumNArgs(1),
+		Args: arguments(0, 1),
 		RunE: run(func(ctx context.Context, args []string) error { return a.runRescue(ctx, o, args) }),
 	}
 	o.lab.add(c.Flags())
@@ -61,7 +61,7 @@ asked: give --password-file or --password-out, and --code-file.`,
 	f.StringVar(&o.mode, "mode", string(reset.Soft), "soft, or hard: everything but the files")
 	f.StringVar(&o.scope, "scope", "", "what a soft reset is for: credentials, network or all")
 	o.wizard.add(f)
-	f.StringVar(&o.administrator, "administrator", "", "whose password is set anew")
+	f.StringVar(&o.administrator, "administrator", "", "`NAME`: whose password is set anew")
 	f.BoolVar(&o.secondFactor, "second-factor", false, "take that administrator's second factor away too; needs a recovery code, or a wait")
 	f.StringVar(&o.acceptKey, "accept-key", "", "take a NAS's new key in place of the remembered one: the `KEYID` that its console shows")
 	f.StringVar(&o.recoveryFile, "recovery-code-file", "", "take the recovery code from a `FILE`, where the NAS asks for one")
@@ -71,7 +71,7 @@ asked: give --password-file or --password-out, and --code-file.`,
 	f.StringVar(&o.passwordOut, "password-out", "", "generate the new password and write it to a `FILE`")
 	f.StringVar(&o.codeFile, "code-file", "", "wait for a `FILE` with the code that the NAS beeps, or the one on its label")
 	f.StringVar(&o.recoveryKeyOut, "recovery-key-out", "", "write the recovery key that the NAS is given afterwards to a `FILE`, and do not show it")
-	f.DurationVar(&o.wait, "wait", discover.DefaultWait, "how long to look for the NAS")
+	f.DurationVar(&o.wait, "wait", discover.DefaultWait, "how much `TIME` to look for the NAS")
 	return c
 }
 
@@ -202,8 +202,6 @@ func (a *app) checkRescue(o rescueOptions, args []string) (rescue.Request, error
 		return req, catalog.New("no_terminal", "With --yes give --password-file FILE or --password-out FILE.")
 	case o.yes && !o.lab.on && o.codeFile == "" && !tty:
 		return req, catalog.New("no_terminal", "With --yes give --code-file FILE: the code that the NAS beeps is to be written there.")
-	case o.codeFile != "":
-		return req, checkCode(o.codeFile)
 	}
-	return req, nil
+	return req, checkFiles(o)
 }

@@ -54,7 +54,7 @@ said at the end.
 the snapshot opens and every part of it would apply. Neither changes anything.
 With --bundle the NAS puts back what it kept of itself before its last hard
 reset, and no FILE is needed.`,
-		Args: cobra.RangeArgs(1, 2),
+		Args: arguments(1, 2),
 		RunE: run(func(ctx context.Context, args []string) error { return a.runRestore(ctx, o, args) }),
 	}
 	o.lab.add(c.Flags())

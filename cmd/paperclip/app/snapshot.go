@@ -45,7 +45,7 @@ maker's own backup is made, which holds more.
 With --kept 1 it takes the latest of the copies that the NAS made by itself
 before a change; 2 is the one before that. Files on the volumes are no settings:
 this is no backup of them.`,
-		Args: cobra.ExactArgs(1),
+		Args: arguments(1, 1),
 		RunE: run(func(ctx context.Context, args []string) error { return a.runSnapshot(ctx, o, args[0]) }),
 	}
 	o.lab.add(c.Flags())

@@ -117,6 +117,13 @@ func (f Fact) Applies(version string) bool {
 	return slices.Compare(v, since) >= 0 && (slices.Compare(v, until) <= 0 || within(v, until))
 }
 
+// IsVersion tells whether s can be compared with what a fact says of firmware;
+// the empty string means any.
+func IsVersion(s string) bool {
+	_, ok := parseVersion(s)
+	return ok || s == ""
+}
+
 // within reports whether v is a release of the line that limit names: 5.1.9 is
 // within 5.1.
 func within(v, limit []int) bool {

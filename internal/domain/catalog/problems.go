@@ -143,6 +143,8 @@ func ownerProblems() []Problem {
 		{ID: "not_a_device", Exit: Failed, Text: "What answers at %s is not a NAS with Paperclip.", Meaning: "Nothing secret was sent.", WhatToDo: "Run `paperclip find`, or check the address."},
 		{ID: "clock_wrong", Exit: Refused, Text: "The clocks of this computer and of the NAS are too far apart.", Meaning: "The certificate of the NAS is not for the time that it is here, so no password was sent.", WhatToDo: "Set the clock of whichever is wrong."},
 		{ID: "model_unknown", Exit: NotFound, Text: "Nothing is known about %s yet.", WhatToDo: "`paperclip model` lists what is known."},
+		{ID: "rescue_not_kept", Exit: Failed, Text: "Where this rescue stands could not be written down: %s.", Meaning: "What was accepted by the NAS goes on there by itself; everything else is as it was.", WhatToDo: "Make room there, or set PAPERCLIP_HOME to a folder that can be written, and run it again."},
+		{ID: "receipt_not_kept", Exit: InPart, Text: "It was done, but its receipt could not be kept here: %s.", WhatToDo: "The NAS keeps it too: `paperclipd receipts` there."},
 		{ID: "no_code", Exit: WrongUse, Text: "What is in the file of --code-file is no code.", Meaning: "Nothing was sent to the NAS, and nothing was changed.", WhatToDo: "Write the code there that the NAS beeps, four counts of 1 to 6 as in 3 1 6 2, or the 13 letters and digits on its label; and run this again."},
 		{ID: "file_unusable", Exit: WrongUse, Text: "The file cannot be used: %s.", Meaning: "Nothing was done."},
 	}

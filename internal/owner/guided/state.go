@@ -89,13 +89,15 @@ func (r *run) save(at rescue.Name) error {
 	}
 	dir := filepath.Join(r.cfg.Dir, r.cfg.ID)
 	if err := r.cfg.FS.MkdirAll("guided.mkdir", dir, 0o700); err != nil {
-		return unusable(err)
+		return notKept(err)
 	}
 	if err := atomicfile.Replace(r.cfg.FS, "guided.state", filepath.Join(dir, stateFile), append(data, '\n'), atomicfile.Options{Mode: 0o600, Enforce: true}); err != nil {
-		return unusable(err)
+		return notKept(err)
 	}
 	return nil
 }
+
+func notKept(err error) error { return catalog.New("rescue_not_kept", err).Because(err) }
 
 func unusable(err error) error {
 	return catalog.New("file_unusable", stateFile+" of this rescue").Because(err)

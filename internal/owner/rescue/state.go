@@ -117,13 +117,15 @@ func (s store) readReceipt(id string) ([]byte, error) {
 
 func (s store) write(op, id, name string, data []byte) error {
 	if err := s.fsys.MkdirAll("rescue.mkdir", filepath.Join(s.dir, id), 0o700); err != nil {
-		return catalog.New("file_unusable", "the folder for this rescue").Because(err)
+		return notKept(err)
 	}
 	if err := atomicfile.Replace(s.fsys, op, s.path(id, name), data, atomicfile.Options{Mode: 0o600, Enforce: true}); err != nil {
-		return catalog.New("file_unusable", name+" of this rescue").Because(err)
+		return notKept(err)
 	}
 	return nil
 }
+
+func notKept(err error) error { return catalog.New("rescue_not_kept", err).Because(err) }
 
 // load reads a state. One that is missing or cannot be read is the problem
 // resume_unknown.

@@ -409,7 +409,11 @@ func (t *Terminal) line(ctx context.Context) (string, error) {
 		}
 		got <- reading{strings.TrimSpace(string(b)), nil}
 	}()
-	return t.await(ctx, got)
+	text, err := t.await(ctx, got)
+	if ctx.Err() != nil {
+		t.say("\n") // the prompt has ended
+	}
+	return text, err
 }
 
 func (t *Terminal) await(ctx context.Context, got <-chan reading) (string, error) {
