@@ -54,6 +54,9 @@ func TestWaitWithoutAClock(t *testing.T) {
 		if _, _, err := d.resumeWith(key, first.Request, newPassword); err == nil || !d.accepts("anna", oldPassword) {
 			t.Error("it is carried out")
 		}
+		if _, err := d.present().ask(ofAnna(), newKey(t), ""); problem(err) != "preflight_failed" {
+			t.Errorf("the next one: %v", err)
+		}
 		clock.now = false
 		time.Sleep(10 * time.Minute)
 		synctest.Wait()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -88,6 +89,9 @@ func TestRestartWinsNoGuess(t *testing.T) {
 		must(t, err)
 		if status.Tries != 4 || status.Claims != 2 || signIns(t, raw) != 1 {
 			t.Errorf("%d tries in %d claims and %d sign-ins are counted, not 4, 2 and 1", status.Tries, status.Claims, signIns(t, raw))
+		}
+		if !strings.Contains(string(raw), `"tries_in_claim":1`) {
+			t.Errorf("of the last claim it says %s", raw)
 		}
 	})
 }
