@@ -34,7 +34,7 @@ var (
 
 // scenarios are every scope and a hard reset, forwards and back, on both kinds
 // of NAS and disk, and every end of a restore; in the sample some of them, in the
-// short run a few.
+// short run a few, with the race detector those of a Debian NAS.
 func scenarios() []scenario {
 	if !*full {
 		few := []scenario{
@@ -43,7 +43,11 @@ func scenarios() []scenario {
 			{kind: virtual(), model: crashfs.Ordered, acts: resets(reset.Credentials), ending: forward},
 			{kind: virtual(), model: crashfs.Weak, acts: resets(reset.Network), ending: persist},
 		}
-		if !*sample { // with the race detector each costs eight times as much
+		switch { // with the race detector each costs eight times as much
+		case *sample:
+		case raceDetector:
+			return few[:2]
+		default:
 			return few
 		}
 		return append(few, []scenario{

@@ -135,9 +135,10 @@ func (st *Store) Mark(_ context.Context, user string) (string, error) {
 	return hex.EncodeToString(sum[:]), nil
 }
 
-// Argon2id's cost: small, as virtual NAS are many and guard nothing.
+// Argon2id's cost: small, as virtual NAS are many and guard nothing. hashMemory
+// is in KiB.
 const (
-	hashTime, hashMemory, hashThreads, hashLen = 1, 8 << 10, 1, 32
+	hashTime, hashThreads, hashLen = 1, 1, 32
 
 	dummyHash = "argon2id$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
 )
