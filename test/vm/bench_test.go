@@ -141,5 +141,6 @@ func (n *nas) signsIn(t *testing.T, ctx context.Context, password string) {
 	for _, port := range []string{"22", "445"} {
 		check(t, n.lan.Connects(ctx, OldSubnet, GuestAddress, port))
 	}
+	n.mounted(t, ctx)
 	n.witness(t, ctx, say{"anna", password, Accepted})
 }

@@ -98,7 +98,12 @@ func (n *nas) running(t *testing.T, ctx context.Context) {
 	if state != "running" {
 		t.Errorf("the system is %s: %s", state, n.shell(t, ctx, "systemctl --failed --no-legend"))
 	}
-	// On a machine with much else to do the array comes later than fstab waits for it.
+	n.mounted(t, ctx)
+}
+
+// mounted waits for the volume: on a machine with much else to do the array comes later than fstab waits for it.
+func (n *nas) mounted(t *testing.T, ctx context.Context) {
+	t.Helper()
 	n.shell(t, ctx, "mountpoint -q /srv || systemctl start srv.mount")
 }
 
