@@ -133,3 +133,16 @@ func TestDamagedStateKeepsCoreFromStarting(t *testing.T) {
 		}
 	})
 }
+
+// H1: what cannot be kept for the way back is not set back: without its bundle no
+// hard reset is accepted.
+func TestNoHardResetWithoutItsBundle(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := start(t, nil)
+		must(t, os.WriteFile(filepath.Join(d.dir, "state", "bundles"), nil, 0o600)) // where its folder would be
+		before := d.words()
+		if _, err := d.presentHard().reset(hard(t), newPassword); problem(err) != "preflight_failed" || d.words() != before || !d.accepts("anna", oldPassword) {
+			t.Errorf("it is carried out: %v", err)
+		}
+	})
+}
