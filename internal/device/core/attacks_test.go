@@ -519,7 +519,7 @@ func TestWhatTakesASecondFactorAway(t *testing.T) {
 	}
 }
 
-// X22: ten thousand wrong passwords from five thousand addresses, most of them for
+// X22: four thousand wrong passwords from two thousand addresses, most of them for
 // the owner's own account, keep the owner out for no moment, from an address that
 // did not fail; and from the worst of them for a minute at most.
 func TestFloodOfWrongPasswordsKeepsNobodyOut(t *testing.T) {
@@ -529,13 +529,13 @@ func TestFloodOfWrongPasswordsKeepsNobodyOut(t *testing.T) {
 		d.stop()
 		d.accounts = func(a core.Accounts) core.Accounts { return quick{a} }
 		d.boot(nil)
-		sources := make([]netip.Addr, 5000)
+		sources := make([]netip.Addr, 2000)
 		from := neighbours()
 		for i := range sources {
 			sources[i] = from()
 		}
 		worst := from()
-		for i := range 10_000 {
+		for i := range 4000 {
 			source := sources[i%len(sources)]
 			if i%50 == 0 {
 				source = worst
