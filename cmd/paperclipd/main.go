@@ -23,6 +23,7 @@ import (
 
 	"github.com/paperclip-nas/paperclip/internal/device/config"
 	"github.com/paperclip-nas/paperclip/internal/domain/catalog"
+	"github.com/paperclip-nas/paperclip/internal/x/buildversion"
 )
 
 func main() {
@@ -75,6 +76,8 @@ func newRoot(o *options) *cobra.Command {
 		Args:          noArguments,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
+	cmd.Version = buildversion.String()
+	cmd.SetVersionTemplate("paperclipd {{.Version}}\n")
 	cmd.CompletionOptions.DisableDefaultCmd = true
 	cmd.PersistentFlags().StringVar(&o.config, "config", config.Path, "configuration `file`")
 	cmd.PersistentFlags().StringVar(&o.root, "root", "", "treat `folder` as the root of the file system (for tests; runs no programs)")

@@ -27,6 +27,7 @@ import (
 	"github.com/paperclip-nas/paperclip/internal/domain/catalog"
 	"github.com/paperclip-nas/paperclip/internal/domain/reset"
 	"github.com/paperclip-nas/paperclip/internal/protocol/deviceapi"
+	"github.com/paperclip-nas/paperclip/internal/x/buildversion"
 )
 
 // paperclipd runs a command line on the root and returns what it said.
@@ -87,6 +88,14 @@ func tree(t *testing.T, root string) map[string]string {
 		t.Fatal(err)
 	}
 	return files
+}
+
+// The daemon says which build it is, so that a report can name it.
+func TestVersion(t *testing.T) {
+	code, stdout, stderr := paperclipd(t, newRootFolder(t), "--version")
+	if want := "paperclipd " + buildversion.String() + "\n"; code != 0 || stdout != want || stderr != "" {
+		t.Errorf("exit %d, %q, %q, want %q", code, stdout, stderr, want)
+	}
 }
 
 // Bad input: a clear message, the right exit status, nothing changed.

@@ -35,6 +35,8 @@ func needless() map[string]string {
 		"identity.create.syncdir":        next,
 		"journal.accept.settle":          "it is needed after a kill only: package journal tests that",
 		"journal.accept.syncparent":      there,
+		"journal.accept.open.syncdir":    "a record without its marker is carried out all the same, and whoever carries it out makes the directory durable first",
+		"codes.spend.syncdir":            "accepting what the code was for makes the same directory durable; one that comes back without that has opened nothing",
 		"networkd.persist.syncparent":    there,
 		"journal.trial.syncdir":          "a restore whose mark is lost goes back at the next start, as it does with it",
 		"bundle.syncparent":              next,

@@ -14,7 +14,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"runtime/debug"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -23,6 +22,7 @@ import (
 	"github.com/paperclip-nas/paperclip/internal/domain/catalog"
 	"github.com/paperclip-nas/paperclip/internal/lab"
 	"github.com/paperclip-nas/paperclip/internal/owner/terminal"
+	"github.com/paperclip-nas/paperclip/internal/x/buildversion"
 	"github.com/paperclip-nas/paperclip/internal/x/clock"
 	"github.com/paperclip-nas/paperclip/internal/x/opfs"
 )
@@ -76,7 +76,7 @@ Exit status: 0 done, 1 failed, 2 wrong use, 3 not found, 4 refused,
 		Args:          cobra.NoArgs,
 		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	root.Version = version()
+	root.Version = buildversion.String()
 	root.SetVersionTemplate("paperclip {{.Version}}\n")
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return wrongFlag(err) })
@@ -111,16 +111,6 @@ func wrongFlag(err error) error {
 		return err
 	}
 	return catalog.New("usage", fmt.Sprintf("--%s takes %s; %q is none.", f.Name, what, bad.GetValue()))
-}
-
-// version is what the build says of itself: a tag, or the commit where there is
-// none.
-func version() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return "(unknown)"
-	}
-	return info.Main.Version + " " + info.GoVersion
 }
 
 // failed says what went wrong and returns the exit status. An error that is no
