@@ -70,3 +70,35 @@ func TestSessionsEndBeforeTheReceipt(t *testing.T) {
 		}
 	})
 }
+
+// A hard reset also ends what the accounts that it locks had open: a locked
+// password alone leaves whoever is signed in where they are (X15, H3).
+func TestHardResetEndsTheSessionsOfLockedAccounts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := start(t, nil)
+		cut := &cutter{d: d}
+		d.sessions = cut
+		d.stop()
+		d.boot(nil)
+		before := d.store.Running().Settings.Clone().Accounts
+		p, err := d.presentHard().reset(hard(t), newPassword)
+		if err != nil || p.State != "committed" {
+			t.Fatalf("%v %+v", err, p)
+		}
+		for _, a := range before {
+			now, ok := d.store.Running().Settings.Account(a.Name)
+			switch ended := slices.Contains(cut.ended, a.Name); {
+			case a.Name == "anna" && !ended:
+				t.Error("the administrator's sessions of before go on")
+			case a.Enabled && ok && !now.Enabled && !ended:
+				t.Errorf("%s is locked, and what it had open goes on", a.Name)
+			}
+		}
+		if len(cut.ended) < 2 {
+			t.Errorf("only the sessions of %v were ended", cut.ended)
+		}
+		if slices.ContainsFunc(cut.receipts, func(n int) bool { return n != 0 }) {
+			t.Errorf("the receipt was there before: %v", cut.receipts)
+		}
+	})
+}
