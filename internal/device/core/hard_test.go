@@ -264,6 +264,11 @@ func TestConfigurationLostIsShown(t *testing.T) {
 		if about := d.about(); about.Status != "configuration_lost" || about.Name != "attic" {
 			t.Errorf("after a restart: %+v", about)
 		}
+		before := len(d.panel.Lights())
+		time.Sleep(10 * time.Second)
+		if n := len(d.panel.Lights()) - before; n < 9 || n > 12 {
+			t.Errorf("in 10 s the light changed %d times", n)
+		}
 	})
 }
 
