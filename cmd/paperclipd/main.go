@@ -68,16 +68,23 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 }
 
 func newRoot(o *options) *cobra.Command {
+	var version bool
 	cmd := &cobra.Command{
 		Use:           "paperclipd",
 		Short:         "A reset button for a Linux NAS: back in, with nothing lost",
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          noArguments,
-		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if !version {
+				return cmd.Help()
+			}
+			_, err := fmt.Fprintln(cmd.OutOrStdout(), "paperclipd", buildversion.String())
+			return err
+		},
 	}
-	cmd.Version = buildversion.String()
-	cmd.SetVersionTemplate("paperclipd {{.Version}}\n")
+	// Cobra's own would bring its templates along: 2 MB of program.
+	cmd.Flags().BoolVar(&version, "version", false, "print which build this is")
 	cmd.CompletionOptions.DisableDefaultCmd = true
 	cmd.PersistentFlags().StringVar(&o.config, "config", config.Path, "configuration `file`")
 	cmd.PersistentFlags().StringVar(&o.root, "root", "", "treat `folder` as the root of the file system (for tests; runs no programs)")

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,11 +17,11 @@ import (
 // mute is a system that at times cannot tell how long ago it was started.
 type mute struct {
 	upSince
-	now bool
+	now atomic.Bool
 }
 
 func (m *mute) Up() (string, time.Duration, error) {
-	if m.now {
+	if m.now.Load() {
 		return "", 0, errors.New("no clock")
 	}
 	return m.upSince.Up()
@@ -39,7 +40,7 @@ func TestWaitWithoutAClock(t *testing.T) {
 		must(t, err)
 		time.Sleep(time.Hour)
 		synctest.Wait()
-		clock.now = true
+		clock.now.Store(true)
 		time.Sleep(3 * time.Hour)
 		synctest.Wait()
 		raw, err := os.ReadFile(filepath.Join(d.dir, "state", "requests.json"))
@@ -57,7 +58,7 @@ func TestWaitWithoutAClock(t *testing.T) {
 		if _, err := d.present().ask(ofAnna(), newKey(t), ""); problem(err) != "preflight_failed" {
 			t.Errorf("the next one: %v", err)
 		}
-		clock.now = false
+		clock.now.Store(false)
 		time.Sleep(10 * time.Minute)
 		synctest.Wait()
 		if s := d.requests()[0].State; s != access.RequestRipe {
@@ -80,7 +81,7 @@ func TestTrialWithoutAClock(t *testing.T) {
 		d.resetNetwork()
 		now := d.words()
 		id := d.anna(newPassword).putBack(content)
-		clock.now = true
+		clock.now.Store(true)
 		if err := d.anna(newPassword).call(deviceapi.OwnerRestoreConfirm, deviceapi.RestoreConfirmCall{}, &deviceapi.RestoreConfirmReply{}); err == nil {
 			t.Error("it is confirmed")
 		}
