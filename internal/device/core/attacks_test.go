@@ -30,14 +30,6 @@ import (
 	"github.com/paperclip-nas/paperclip/internal/x/spake2"
 )
 
-// inMemory puts the device on a disk in memory, where there is one: each try is
-// synced, and there are many.
-func inMemory(t *testing.T) {
-	if _, err := os.Stat("/dev/shm"); err == nil {
-		t.Setenv("TMPDIR", "/dev/shm")
-	}
-}
-
 // neighbours gives each try a source of its own, so that no wait hides an answer.
 func neighbours() func() netip.Addr {
 	next := netip.MustParseAddr("fd00::1")
@@ -52,7 +44,6 @@ func (d *device) signsIn(source netip.Addr, user, password string) error {
 // X4, X6: nothing opens a NAS that nobody gave it: no account of ours, no code on
 // the label, and none of what it tells the whole network about itself.
 func TestPublicFactsOpenNothing(t *testing.T) {
-	inMemory(t)
 	synctest.Test(t, func(t *testing.T) {
 		d := start(t, nil)
 		d.press(4200 * time.Millisecond)
@@ -206,7 +197,6 @@ func (b *brokenAfter) Read(p []byte) (int, error) {
 
 // X3: a claim whose code could not be drawn is closed, wherever randomness ended.
 func TestClaimWithoutACodeIsClosed(t *testing.T) {
-	inMemory(t)
 	for bytes := range 40 {
 		synctest.Test(t, func(t *testing.T) {
 			d := start(t, nil)
@@ -302,7 +292,6 @@ func TestMadeUpTokensAreRefusedAlike(t *testing.T) {
 // X11: one account is meant, by its exact name. What only looks like it, holds it
 // beside others, or smuggles a line in, is nobody's.
 func TestOneAccountIsMeant(t *testing.T) {
-	inMemory(t)
 	synctest.Test(t, func(t *testing.T) {
 		d := start(t, nil)
 		a, from := d.present(), neighbours()
@@ -475,7 +464,6 @@ func TestConfigurationLostIsNoWayIn(t *testing.T) {
 // factor goes with the account's own unused recovery code alone, and where the
 // owner chose so not even then.
 func TestWhatTakesASecondFactorAway(t *testing.T) {
-	inMemory(t)
 	proofs := []string{"presence", "the label", "a made-up code", "another's code", "a spent code", "its own code"}
 	for _, policy := range []access.ButtonPolicy{access.ButtonFull, access.ButtonSecondProof, access.ButtonNetworkOnly, "wait 24h"} {
 		for _, proof := range proofs {
@@ -523,7 +511,6 @@ func TestWhatTakesASecondFactorAway(t *testing.T) {
 // the owner's own account, keep the owner out for no moment, from an address that
 // did not fail; and from the worst of them for a minute at most.
 func TestFloodOfWrongPasswordsKeepsNobodyOut(t *testing.T) {
-	inMemory(t)
 	synctest.Test(t, func(t *testing.T) {
 		d := start(t, nil)
 		d.stop()

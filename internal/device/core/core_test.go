@@ -39,6 +39,7 @@ import (
 	"github.com/paperclip-nas/paperclip/internal/protocol/sealed"
 	"github.com/paperclip-nas/paperclip/internal/x/clock"
 	"github.com/paperclip-nas/paperclip/internal/x/opfs"
+	"github.com/paperclip-nas/paperclip/internal/x/scratch"
 	"github.com/paperclip-nas/paperclip/internal/x/spake2"
 )
 
@@ -176,7 +177,7 @@ func settings() nas.Settings {
 // start runs a device. change may replace its adapters.
 func start(t *testing.T, change func([]setting.Adapter) []setting.Adapter) *device {
 	t.Helper()
-	d := &device{t: t, dir: t.TempDir(), log: &bytes.Buffer{}, network: &fakeNetwork{}, told: &fakeNotifier{}, source: netip.MustParseAddr("192.168.1.7")}
+	d := &device{t: t, dir: scratch.Dir(t), log: &bytes.Buffer{}, network: &fakeNetwork{}, told: &fakeNotifier{}, source: netip.MustParseAddr("192.168.1.7")}
 	hash, err := store.Hash(rand.Reader, access.NewSecret(oldPassword))
 	if err != nil {
 		t.Fatal(err)

@@ -16,7 +16,6 @@ import (
 // take back, come too early, pull the plug, name another's request), nothing is
 // carried out that did not wait, from its own notice on, as long as the owner said.
 func TestNoClaimantShortensAWait(t *testing.T) {
-	inMemory(t)
 	carried := 0
 	for seed := range uint64(8) {
 		synctest.Test(t, func(t *testing.T) {

@@ -32,6 +32,7 @@ import (
 	"github.com/paperclip-nas/paperclip/internal/domain/reset"
 	"github.com/paperclip-nas/paperclip/internal/x/clock"
 	"github.com/paperclip-nas/paperclip/internal/x/opfs"
+	"github.com/paperclip-nas/paperclip/internal/x/scratch"
 )
 
 // The crash suite: a child process with the real adapters over files on disk is
@@ -313,7 +314,7 @@ type bed struct {
 }
 
 func newBed(t *testing.T, self string, l life) *bed {
-	b := &bed{template: scratch(t), hopeless: l.hopeless}
+	b := &bed{template: scratch.Dir(t), hopeless: l.hopeless}
 	prepare(t, b.template, self, l)
 	b.old = look(t, b.template)
 	full := b.fresh(t)
@@ -349,7 +350,7 @@ func binary(t *testing.T) string {
 // fresh copies the system.
 func (b *bed) fresh(t *testing.T) string {
 	t.Helper()
-	root := filepath.Join(scratch(t), "root")
+	root := filepath.Join(scratch.Dir(t), "root")
 	if err := copyTree(b.template, root); err != nil {
 		t.Fatal(err)
 	}

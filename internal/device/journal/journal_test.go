@@ -19,6 +19,7 @@ import (
 	"github.com/paperclip-nas/paperclip/internal/domain/reset"
 	"github.com/paperclip-nas/paperclip/internal/x/atomicfile"
 	"github.com/paperclip-nas/paperclip/internal/x/opfs"
+	"github.com/paperclip-nas/paperclip/internal/x/scratch"
 )
 
 // cell is a participant whose setting is one small file a step.
@@ -87,24 +88,8 @@ type bench struct {
 
 const secretHash = "OLD-HASH-IN-UNDO-IMAGE"
 
-// scratch is a directory in memory, where there is one: what a process has
-// written is not lost with it there either, and thousands of fsyncs cost nothing.
-func scratch(t testing.TB) string {
-	t.Helper()
-	dir, err := os.MkdirTemp("/dev/shm", "journal")
-	if err != nil {
-		return t.TempDir()
-	}
-	t.Cleanup(func() {
-		if err := os.RemoveAll(dir); err != nil {
-			t.Error(err)
-		}
-	})
-	return dir
-}
-
 func newBench(t testing.TB) *bench {
-	b := &bench{dir: scratch(t)}
+	b := &bench{dir: scratch.Dir(t)}
 	for _, f := range []string{"one", "two"} {
 		b.set(t, f, secretHash+f)
 		data, _ := json.Marshal(cellData{f, secretHash + f, "new " + f})

@@ -1,0 +1,26 @@
+// Package scratch is a test's folder in memory, where the machine has such a disk:
+// thousands of fsyncs cost nothing there, and what a killed process has written is
+// there after it all the same.
+//
+// It is for tests only, and never for one that cuts the power: package crashfs is.
+package scratch
+
+import (
+	"os"
+	"testing"
+)
+
+// Dir is a new folder that goes with the test.
+func Dir(t testing.TB) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("/dev/shm", "paperclip-test-")
+	if err != nil {
+		return t.TempDir()
+	}
+	t.Cleanup(func() {
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
+	})
+	return dir
+}
