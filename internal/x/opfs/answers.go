@@ -2,6 +2,7 @@ package opfs
 
 import (
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"sync"
 )
@@ -16,7 +17,7 @@ func KeepAnswers(ctx context.Context) context.Context {
 	if AnswersKept(ctx) {
 		return ctx
 	}
-	return context.WithValue(ctx, answersKey{}, &answers{kept: make(map[string]Output)})
+	return context.WithValue(ctx, answersKey{}, &answers{kept: make(map[question]Output)})
 }
 
 // AnswersKept reports whether [KeepAnswers] holds in a context: asking a program
@@ -30,14 +31,18 @@ type answersKey struct{}
 
 type answers struct {
 	mu   sync.Mutex // held while a program runs: who asks the same meanwhile waits
-	kept map[string]Output
+	kept map[question]Output
 }
+
+// question is a hash of all that a program is given: what goes in by Stdin may be
+// a secret, and is not kept.
+type question [sha256.Size]byte
 
 // once gives the kept answer, else that of run.
 func (a *answers) once(path string, c Command, run func() (Output, error)) (Output, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	key := fmt.Sprintf("%q %q %q %q", path, c.Args, c.Env, c.Stdin)
+	key := question(sha256.Sum256(fmt.Appendf(nil, "%q %q %q %q", path, c.Args, c.Env, c.Stdin)))
 	out, known := a.kept[key]
 	if known {
 		return out, nil
