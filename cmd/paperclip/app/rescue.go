@@ -61,7 +61,7 @@ asked: give --password-file or --password-out, and --code-file.`,
 	f.StringVar(&o.mode, "mode", string(reset.Soft), "soft, or hard: everything but the files")
 	f.StringVar(&o.scope, "scope", "", "what a soft reset is for: credentials, network or all")
 	o.wizard.add(f)
-	f.StringVar(&o.administrator, "administrator", "", "`NAME`: whose password is set anew")
+	f.StringVar(&o.administrator, "administrator", "", "the `NAME` of the administrator whose password is set anew")
 	f.BoolVar(&o.secondFactor, "second-factor", false, "take that administrator's second factor away too; needs a recovery code, or a wait")
 	f.StringVar(&o.acceptKey, "accept-key", "", "take a NAS's new key in place of the remembered one: the `KEYID` that its console shows")
 	f.StringVar(&o.recoveryFile, "recovery-code-file", "", "take the recovery code from a `FILE`, where the NAS asks for one")
