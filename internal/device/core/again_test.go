@@ -77,6 +77,21 @@ func TestClaimNetworkIsTriedAgain(t *testing.T) {
 	})
 }
 
+// So is its end: what stays of it is a door.
+func TestClaimNetworkIsClosedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := start(t, nil)
+		d.press(4200 * time.Millisecond)
+		d.network.mu.Lock()
+		d.network.stuck = 2
+		d.network.mu.Unlock()
+		time.Sleep(20 * time.Minute) // fake time: longer than a claim is open
+		if calls := d.network.all(); !slices.Equal(calls, []string{"open", "close", "close", "close"}) {
+			t.Errorf("%v, want closed until it worked and no more", calls)
+		}
+	})
+}
+
 // slow takes half a minute to be read.
 type slow struct {
 	setting.Adapter

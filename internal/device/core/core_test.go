@@ -67,6 +67,7 @@ type device struct {
 	told    *fakeNotifier
 	cable   core.Cable
 	rand    io.Reader // nil: the system's
+	hook    opfs.Hook // around every write of core's own
 	stop    func()
 
 	sessions core.Sessions
@@ -121,6 +122,7 @@ type fakeNetwork struct {
 	mu    sync.Mutex
 	calls []string
 	down  int // how often opening fails
+	stuck int // how often closing fails
 }
 
 func (n *fakeNetwork) Open(_ context.Context, changed func([]access.Interface)) error {
@@ -136,7 +138,15 @@ func (n *fakeNetwork) Open(_ context.Context, changed func([]access.Interface)) 
 	return nil
 }
 
-func (n *fakeNetwork) Close(context.Context) error { n.note("close"); return nil }
+func (n *fakeNetwork) Close(context.Context) error {
+	n.note("close")
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.stuck--; n.stuck >= 0 {
+		return errors.New("the network card does not answer")
+	}
+	return nil
+}
 
 func (n *fakeNetwork) note(s string) {
 	n.mu.Lock()
@@ -238,7 +248,7 @@ func (d *device) config(change func([]setting.Adapter) []setting.Adapter) core.C
 		random = d.rand
 	}
 	return core.Config{
-		Name: "cellar", Named: func() string { return d.store.Running().Settings.Name }, Model: "Linux NAS", Dir: filepath.Join(d.dir, "state"), FS: opfs.OS(nil), Clock: clk, Rand: random,
+		Name: "cellar", Named: func() string { return d.store.Running().Settings.Name }, Model: "Linux NAS", Dir: filepath.Join(d.dir, "state"), FS: opfs.OS(d.hook), Clock: clk, Rand: random,
 		Log:   slog.New(slog.NewTextHandler(d.log, nil)),
 		Panel: d.panel.Ports(), Profile: button.Paperclip(), Adapters: adapters, Accounts: accounts, Network: d.network, Policy: d.policy,
 		Ports: func() nas.Ports { return *d.store.Running().Settings.Ports }, Boot: up, Notifier: d.told, Cable: d.cable, Sessions: d.sessions,

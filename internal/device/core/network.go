@@ -20,10 +20,11 @@ type networkKeeper struct {
 const closeTimeout = 10 * time.Second
 
 // A network card may be down for a moment: when a reset has just taken it out of
-// a bond, say. Opening is tried again then.
+// a bond, say. Opening is tried again then; and so is closing, since what stays of
+// a claim's network is a door.
 const (
-	openTries = 15
-	openAgain = 2 * time.Second
+	networkTries = 15
+	networkAgain = 2 * time.Second
 )
 
 func keepNetwork(ctx context.Context, n ClaimNetwork, log *slog.Logger, changed func([]access.Interface)) *networkKeeper {
@@ -31,33 +32,40 @@ func keepNetwork(ctx context.Context, n ClaimNetwork, log *slog.Logger, changed 
 	go func() {
 		defer close(k.ended)
 		var again <-chan time.Time
-		tries := 0
-		open := func() {
-			err := n.Open(ctx, changed)
-			if tries++; err == nil || tries == openTries {
-				again = nil
+		open, tries := false, 0
+		try := func() {
+			var err error
+			if open {
+				err = n.Open(ctx, changed)
 			} else {
-				again = time.After(openAgain)
+				err = k.close(ctx, n)
 			}
-			if err != nil && tries == 1 {
-				log.Error("the claim's own network could not be opened; the NAS's own addresses still work", "error", err, "tries_left", openTries-tries)
+			again = nil
+			if tries++; err != nil && tries < networkTries {
+				again = time.After(networkAgain)
+			}
+			switch {
+			case err == nil || tries > 1:
+			case open:
+				log.Error("the claim's own network could not be opened; the NAS's own addresses still work", "error", err, "tries_left", networkTries-tries)
+			default:
+				log.Error("the claim's own network could not be taken away", "error", err, "tries_left", networkTries-tries)
 			}
 		}
 		for {
 			select {
 			case <-ctx.Done():
-				k.close(context.WithoutCancel(ctx), n, log)
+				if err := k.close(context.WithoutCancel(ctx), n); err != nil {
+					log.Error("the claim's own network could not be taken away", "error", err)
+				}
 				return
 			case <-again:
-				open()
-			case wanted := <-k.wanted:
-				again, tries = nil, 0
-				switch {
-				case n == nil:
-				case wanted:
-					open()
-				default:
-					k.close(ctx, n, log)
+				try()
+			case open = <-k.wanted:
+				if tries = 0; n == nil {
+					continue
+				}
+				if try(); !open {
 					changed(nil)
 				}
 			}
@@ -69,15 +77,13 @@ func keepNetwork(ctx context.Context, n ClaimNetwork, log *slog.Logger, changed 
 func (k *networkKeeper) want(open bool) { k.wanted <- open }
 func (k *networkKeeper) wait()          { <-k.ended }
 
-func (k *networkKeeper) close(ctx context.Context, n ClaimNetwork, log *slog.Logger) {
+func (k *networkKeeper) close(ctx context.Context, n ClaimNetwork) error {
 	if n == nil {
-		return
+		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, closeTimeout)
 	defer cancel()
-	if err := n.Close(ctx); err != nil {
-		log.Error("the claim's own network could not be taken away", "error", err)
-	}
+	return n.Close(ctx)
 }
 
 // networkChanged is called by the network's goroutine.
