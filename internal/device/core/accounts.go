@@ -148,6 +148,10 @@ func (c *Core) ownerAccount(ctx context.Context, t *conversation, q deviceapi.Ac
 		return none, catalog.New("bad_message", "its action is not known")
 	}
 	ctx = opfs.KeepAnswers(ctx)
+	before, err := in(ctx, c, func() (uint64, error) { return c.turns, nil })
+	if err != nil {
+		return none, err
+	}
 	s, err := surveyed(ctx, c.cfg.Adapters)
 	if err != nil {
 		return none, err
@@ -165,7 +169,12 @@ func (c *Core) ownerAccount(ctx context.Context, t *conversation, q deviceapi.Ac
 			by.ownerKey = t.caller.key
 		}
 	}
-	began, err := c.accept(ctx, plan, q.NewPassword, by, func() error { return nil })
+	began, err := c.accept(ctx, plan, q.NewPassword, by, func() error {
+		if c.turns != before { // who is left to sign in was judged by the settings of before
+			return catalog.New("plan_changed")
+		}
+		return nil
+	})
 	if err != nil {
 		return none, err
 	}

@@ -114,7 +114,7 @@ func (c *Core) consoleEndTrial(ctx context.Context, confirmed bool) (corewire.Re
 // Run's goroutine only.
 func (c *Core) giveUpRestore() error {
 	switch {
-	case c.current != nil && !c.current.finished:
+	case c.busy():
 		return catalog.New("busy")
 	case c.setUp.kept.Restore == reset.RestoreNone:
 		return catalog.New("nothing_to_give_up")

@@ -130,6 +130,7 @@ type Core struct {
 	leaves        []leaf
 	conversations map[string]*conversation // with owners
 	passwordsSet  uint64                   // how often a change ended conversations, since the start
+	turns         uint64                   // how often a transaction began or ended, since the start
 	current       *transaction
 	trial         *trial        // a restore that waits to be confirmed
 	lingerEnds    time.Duration // when a finished claim closes by itself
@@ -356,7 +357,7 @@ func (c *Core) passTime() {
 // mood is what the status light shows while there is nothing else to say.
 func (c *Core) mood() button.Mood {
 	switch {
-	case c.current != nil && !c.current.finished:
+	case c.busy():
 		return button.MoodWorking
 	case c.deviceStatus() == nas.ConfigurationLost:
 		return button.MoodConfigLost

@@ -144,7 +144,7 @@ func (c *Core) claimState() deviceapi.Claim {
 func (c *Core) Quiet(ctx context.Context) bool {
 	quiet, err := in(ctx, c, func() (bool, error) {
 		_, open := c.claim.Closes()
-		return !open && (c.current == nil || c.current.finished), nil
+		return !open && !c.busy(), nil
 	})
 	return err == nil && quiet
 }
@@ -153,7 +153,7 @@ func (c *Core) Quiet(ctx context.Context) bool {
 func (c *Core) device() deviceapi.Device {
 	return deviceapi.Device{
 		Version: deviceapi.Version, Name: c.name(), Vendor: "Paperclip", Model: c.cfg.Model,
-		KeyID: c.KeyID(), Ready: c.ready && (c.current == nil || c.current.finished), Status: c.deviceStatus().ID(), Claim: c.claimState(),
+		KeyID: c.KeyID(), Ready: c.ready && !c.busy(), Status: c.deviceStatus().ID(), Claim: c.claimState(),
 		Notices: c.notices.current(c.cfg.Clock.Now()),
 	}
 }

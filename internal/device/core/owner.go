@@ -173,6 +173,9 @@ func (c *Core) ownerSealed(ctx context.Context, q corewire.OwnerSealedRequest) (
 		return deviceapi.SealedReply{}, err
 	}
 	defer t.calls.give()
+	if err := c.do(ctx, func() error { return c.goesOn(t) }); err != nil { // it ended while this call waited for its turn
+		return deviceapi.SealedReply{}, err
+	}
 	box, err := t.channel.Answer(q.Body.Box, func(message []byte) []byte { return c.ownerAnswer(ctx, t, message) })
 	if err != nil {
 		err = catalog.New("bad_message", "it is not sealed for this conversation, or came out of order").Because(err)

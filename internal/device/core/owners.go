@@ -37,9 +37,10 @@ const ownersKept = 32
 
 // owners is the list on disk.
 type owners struct {
-	fsys opfs.FS
-	file string
-	kept []Owner
+	fsys   opfs.FS
+	file   string
+	kept   []Owner
+	behind bool // the file is not yet as kept is
 }
 
 type ownersFile struct {
@@ -90,10 +91,10 @@ func (o *owners) enrol(r *journal.Record) error {
 		return nil
 	case len(r.OwnerKey) != ed25519.PublicKeySize: // set by root, or by another administrator
 		list := slices.DeleteFunc(slices.Clone(o.kept), func(have Owner) bool { return have.Account == r.Administrator })
-		if len(list) == len(o.kept) {
+		if len(list) == len(o.kept) && !o.behind {
 			return nil
 		}
-		return o.keep("owners.enrol", list)
+		return o.replace(list)
 	}
 	next := Owner{
 		ID: identity.KeyID(r.OwnerKey), PublicKey: r.OwnerKey, Label: r.OwnerLabel,
@@ -106,7 +107,14 @@ func (o *owners) enrol(r *journal.Record) error {
 		same := have.PublicKey.Equal(next.PublicKey)
 		return have.Account == next.Account && (same || next.Account != "")
 	})
-	return o.keep("owners.enrol", bounded(append(list, next)))
+	return o.replace(bounded(append(list, next)))
+}
+
+// replace is keep for what a commit has brought about: it holds also while it
+// cannot be written, so that no key of before opens anything meanwhile.
+func (o *owners) replace(list []Owner) error {
+	o.kept, o.behind = list, true
+	return o.keep("owners.enrol", list)
 }
 
 // bounded drops the oldest, those for a receipt alone first.
@@ -146,7 +154,7 @@ func (o *owners) keep(op string, list []Owner) error {
 	if err := atomicfile.Replace(o.fsys, op, o.file, append(raw, '\n'), atomicfile.Options{Mode: 0o600, Enforce: true}); err != nil {
 		return fmt.Errorf("keeping the owner keys: %w", err)
 	}
-	o.kept = list
+	o.kept, o.behind = list, false
 	return nil
 }
 

@@ -68,7 +68,7 @@ func (c *Core) tellRecogniser() {
 }
 
 func (c *Core) openClaim(hard bool) {
-	if c.current != nil && !c.current.finished {
+	if c.busy() {
 		c.cfg.Log.Info("a press was ignored: a reset is under way")
 		return
 	}

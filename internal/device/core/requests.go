@@ -34,9 +34,9 @@ const (
 	// heartbeat is how often what has passed of a wait is written down: a power
 	// cut lengthens the wait by that much at most.
 	heartbeat = 5 * time.Minute
-	// noClock is how soon it is looked again whether the time that has passed can
-	// be measured.
-	noClock      = time.Minute
+	// tryAgain is how soon it is looked again whether the time that has passed can
+	// be measured, and what it brought about written down.
+	tryAgain     = time.Minute
 	requestsKept = 2 * access.MaxRequests // those that ended included
 )
 
@@ -45,6 +45,10 @@ type requests struct {
 	file string
 	kept requestsFile
 	next time.Duration // when the next heartbeat is due, on the monotonic clock
+
+	// again is when what could not be measured or written down is tried again, on
+	// the same clock: every call of anybody lets time pass.
+	again time.Duration
 }
 
 type requestsFile struct {
@@ -198,11 +202,13 @@ func (c *Core) left(q PendingRequest, start string, up time.Duration) time.Durat
 // ripe, what nobody came for expires, and now and then it is written down how
 // much has passed.
 func (c *Core) passRequests() {
-	if c.requests.pending() == 0 {
+	now := c.cfg.Clock.Monotonic()
+	if c.requests.pending() == 0 || now < c.requests.again {
 		return
 	}
 	start, up, err := c.cfg.Boot.Up()
 	if err != nil {
+		c.requests.again = now + tryAgain
 		c.cfg.Log.Error("the time that has passed cannot be measured; requests go on waiting", "error", err)
 		return
 	}
@@ -214,15 +220,16 @@ func (c *Core) passRequests() {
 			continue
 		}
 		if err := c.requests.handle(q.ID, event, start, up); err != nil {
+			c.requests.again = now + tryAgain
 			c.cfg.Log.Error("a request could not be brought on", "request", q.ID, "error", err)
 			continue
 		}
 		c.cfg.Log.Info("a request has waited", "request", q.ID, "event", string(event))
 	}
-	if c.cfg.Clock.Monotonic() < c.requests.next {
+	if now < c.requests.next {
 		return
 	}
-	c.requests.next = c.cfg.Clock.Monotonic() + heartbeat
+	c.requests.next = now + heartbeat
 	list := slices.Clone(c.requests.kept.Requests)
 	for i := range list {
 		if list[i].State.Pending() {
@@ -239,10 +246,14 @@ func (c *Core) nextRequest() (in time.Duration, any bool) {
 	if c.requests.pending() == 0 {
 		return 0, false
 	}
-	in = c.requests.next - c.cfg.Clock.Monotonic()
+	now := c.cfg.Clock.Monotonic()
+	if now < c.requests.again {
+		return c.requests.again - now, true
+	}
+	in = c.requests.next - now
 	start, up, err := c.cfg.Boot.Up()
 	if err != nil {
-		return noClock, true // nothing was written down, so that the heartbeat stays due
+		return tryAgain, true
 	}
 	for _, q := range c.requests.kept.Requests {
 		if q.State == access.RequestWaiting || q.State == access.RequestRipe {
@@ -398,7 +409,7 @@ func (c *Core) resume(ctx context.Context, key ed25519.PublicKey, q deviceapi.Re
 	})
 	if err != nil {
 		return none, c.do(c.ctx, func() error {
-			if i := c.requests.index(r.Request); i >= 0 && c.requests.kept.Requests[i].State == access.RequestCarried && (c.current == nil || c.current.finished) {
+			if i := c.requests.index(r.Request); i >= 0 && c.requests.kept.Requests[i].State == access.RequestCarried && !c.busy() {
 				c.requestEvent(r.Request, access.Undone) // it did not get as far as the journal
 			}
 			return err

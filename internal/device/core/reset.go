@@ -310,6 +310,9 @@ func (c *Core) accept(ctx context.Context, plan reset.Plan, password access.Secr
 		if err := c.goesOn(by.conversation); err != nil {
 			return nil, err
 		}
+		if c.busy() { // what may uses up would be lost: a recovery code, a request's turn
+			return nil, catalog.New("busy")
+		}
 		if err := may(); err != nil {
 			return nil, err
 		}

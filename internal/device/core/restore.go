@@ -261,8 +261,10 @@ func (c *Core) passTrial() {
 		return
 	}
 	if err := c.endTrial(false, "nobody confirmed it in time"); err != nil {
-		c.cfg.Log.Error("a restore that nobody confirmed could not be taken back", "error", err)
-		c.trial = nil // the next start does
+		c.cfg.Log.Error("a restore that nobody confirmed could not be taken back; it is tried again", "error", err)
+		now := c.trial
+		c.trial = nil
+		go c.carryOut(now.t, now.record) // the journal itself sends back what is overdue
 	}
 }
 

@@ -82,11 +82,10 @@ func (s *setUp) keep(op string, next setUpFile) error {
 
 // deviceStatus is how the device is. Run's goroutine only.
 func (c *Core) deviceStatus() nas.Status {
-	busy := c.current != nil && !c.current.finished
 	switch {
-	case busy && c.current.hard, c.setUp.kept.Restore != reset.RestoreNone:
+	case c.busy() && c.current.hard, c.setUp.kept.Restore != reset.RestoreNone:
 		return nas.ConfigurationLost
-	case busy, !c.ready:
+	case c.busy(), !c.ready:
 		return nas.StartingServices
 	case c.cfg.SafeMode:
 		return nas.SafeMode

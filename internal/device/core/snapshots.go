@@ -74,6 +74,9 @@ func (c *Core) ownerRecoveryKey(ctx context.Context, t *conversation, q deviceap
 		return nil, catalog.New("bad_message", "the public half of a recovery key")
 	}
 	return in(ctx, c, func() (deviceapi.RecoveryKeyReply, error) {
+		if err := c.goesOn(t); err != nil {
+			return deviceapi.RecoveryKeyReply{}, err
+		}
 		have := c.recovery.kept.Recipient
 		switch {
 		case q.Recipient == "" || q.Recipient == have:
@@ -81,9 +84,11 @@ func (c *Core) ownerRecoveryKey(ctx context.Context, t *conversation, q deviceap
 		case have != "" && !q.Replace:
 			return deviceapi.RecoveryKeyReply{}, catalog.New("recovery_key_there")
 		}
-		err := c.recovery.set(recoveryFile{Recipient: q.Recipient, SetBy: t.caller.account, SetAt: c.cfg.Clock.Now().UTC()})
+		if err := c.recovery.set(recoveryFile{Recipient: q.Recipient, SetBy: t.caller.account, SetAt: c.cfg.Clock.Now().UTC()}); err != nil {
+			return deviceapi.RecoveryKeyReply{}, err
+		}
 		c.cfg.Log.Info("snapshots are sealed to a new recovery key", "by", t.caller.account)
-		return deviceapi.RecoveryKeyReply{Recipient: q.Recipient}, err
+		return deviceapi.RecoveryKeyReply{Recipient: q.Recipient}, nil
 	})
 }
 

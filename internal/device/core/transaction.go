@@ -36,8 +36,11 @@ const linger = 2 * time.Minute
 // record gives a transaction its id, keeps the snapshot of before and whatever
 // else is to be kept for it, writes its record and begins. Run's goroutine only.
 func (c *Core) record(record journal.Record, snapshot []byte, keep func(id string) error) (*transaction, error) {
-	if c.current != nil && !c.current.finished {
+	if c.busy() {
 		return nil, catalog.New("busy")
+	}
+	if err := c.settleLast(); err != nil {
+		return nil, catalog.New("preflight_failed", "what followed the change before could not be written").Because(err)
 	}
 	id, err := randomID(c.cfg.Rand)
 	if err != nil {
@@ -48,17 +51,29 @@ func (c *Core) record(record journal.Record, snapshot []byte, keep func(id strin
 		return nil, err
 	}
 	c.keepSnapshot(snapshot, id)
-	if err := c.journal.Accept(record); err != nil {
+	if err := c.journal.Accept(record); err != nil && !c.stands(id) {
 		return nil, catalog.New("preflight_failed", "its journal could not be written").Because(err)
 	}
 	c.cfg.Log.Info("a plan is accepted", "claim", record.Claim, "transaction", id, "mode", string(record.Mode), "scope", string(record.Scope), "administrator", record.Administrator)
 	return c.begin(record), nil
 }
 
+// stands tells whether a record that could not be accepted could not be withdrawn
+// either: then it is carried out sooner or later, and nobody is told otherwise.
+func (c *Core) stands(id string) bool {
+	open, err := c.journal.Open()
+	return err == nil && open != nil && open.ID == id
+}
+
+// busy tells whether a transaction is under way, or waits to be confirmed. Run's
+// goroutine only.
+func (c *Core) busy() bool { return c.current != nil && !c.current.finished }
+
 // begin carries the record out in a goroutine of its own. Run's goroutine only.
 func (c *Core) begin(record journal.Record) *transaction {
 	t := newTransaction(&record)
 	c.current = t
+	c.turns++
 	c.publish()
 	go c.carryOut(t, &record)
 	return t
@@ -72,16 +87,43 @@ func newTransaction(record *journal.Record) *transaction {
 	return t
 }
 
-// carryOut goes on with a record, to its end or to where it waits on trial.
+// goOnAgain is how soon a transaction is gone on with that could not be written
+// down.
+const goOnAgain = 10 * time.Second
+
+// carryOut goes on with a record, to its end or to where it waits on trial. What
+// keeps the journal from being written, such as a full disk, may pass: until then
+// it is under way, as it would be for the next start.
 func (c *Core) carryOut(t *transaction, record *journal.Record) {
-	result, err := c.journal.Run(c.ctx, record, participants(c.cfg.Adapters), func(e journal.Event) {
-		_ = c.do(c.ctx, func() error { t.note(e); return nil })
-	})
-	if err == nil && result.State == journal.OnTrial {
-		_ = c.do(c.ctx, func() error { c.beginTrial(t, record); return nil })
-		return
+	for told := false; ; told = true {
+		result, err := c.journal.Run(c.ctx, record, participants(c.cfg.Adapters), func(e journal.Event) {
+			_ = c.do(c.ctx, func() error { t.note(e); return nil })
+		})
+		switch {
+		case err == nil && result.State == journal.OnTrial:
+			_ = c.do(c.ctx, func() error { c.beginTrial(t, record); return nil })
+			return
+		case err == nil || c.ctx.Err() != nil || !mayPass(err):
+			c.ended(t, record, result, err)
+			return
+		case !told:
+			c.cfg.Log.Error("a change cannot go on; it is tried again and again", "transaction", t.id, "error", err)
+		}
+		select {
+		case <-c.ctx.Done():
+		case <-c.cfg.Clock.After(goOnAgain):
+		}
 	}
-	c.ended(t, record, result, err)
+}
+
+// mayPass tells whether another try can bring a transaction on that ended early.
+func mayPass(err error) bool {
+	for _, final := range []error{journal.ErrHalfState, journal.ErrInvalid, journal.ErrVersion} {
+		if errors.Is(err, final) {
+			return false
+		}
+	}
+	return true
 }
 
 func (t *transaction) note(e journal.Event) {
@@ -117,7 +159,7 @@ func (c *Core) ended(t *transaction, record *journal.Record, result journal.Resu
 			c.cutSessions(record)
 		}
 		if file, err = in(c.ctx, c, func() ([]byte, error) { return c.settle(record) }); err != nil {
-			c.cfg.Log.Error("the receipt could not be written; it will be at the next start", "transaction", record.ID, "error", err)
+			c.cfg.Log.Error("the receipt could not be written; it will be before the next change or at the next start", "transaction", record.ID, "error", err)
 		}
 		if result.State != journal.Committed {
 			p := takenBack(record.Mode, result.Failure)
@@ -134,6 +176,7 @@ func (c *Core) ended(t *transaction, record *journal.Record, result journal.Resu
 			c.afterRestore(record)
 		}
 		t.finished, t.problem, t.receipt = true, problem, file
+		c.turns++
 		c.sayEnd(result.State)
 		close(t.end)
 		if result.State != "" {
@@ -264,6 +307,21 @@ func (c *Core) finishOpen(ctx context.Context) error {
 	}
 	c.afterHard(last)
 	c.afterRestore(last)
+	// Without its receipt the NAS still lets its owner in, and nothing new is
+	// accepted before it was written.
+	if _, err := c.settle(last); err != nil {
+		c.cfg.Log.Error("the receipt of the last change could not be written", "transaction", last.ID, "error", err)
+	}
+	return nil
+}
+
+// settleLast does what was to follow the last transaction and could not be
+// written then, before its record makes room for the next. Run's goroutine only.
+func (c *Core) settleLast() error {
+	last, err := c.journal.Last()
+	if err != nil || last == nil || c.settled(last) {
+		return err
+	}
 	_, err = c.settle(last)
 	return err
 }
