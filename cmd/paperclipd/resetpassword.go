@@ -19,6 +19,7 @@ import (
 	"github.com/paperclip-nas/paperclip/internal/domain/reset"
 	"github.com/paperclip-nas/paperclip/internal/protocol/corewire"
 	"github.com/paperclip-nas/paperclip/internal/protocol/deviceapi"
+	"github.com/paperclip-nas/paperclip/internal/x/hiddenline"
 )
 
 func newResetPassword(o *options) *cobra.Command {
@@ -103,21 +104,15 @@ func oneLine(in io.Reader, missing string) (access.Secret, error) {
 }
 
 func askTwice(ctx context.Context, f *os.File, out io.Writer, user string) (access.Secret, error) {
-	fd := int(f.Fd())
-	before, err := term.GetState(fd)
-	if err != nil {
-		return access.Secret{}, err
-	}
-	defer func() { _ = term.Restore(fd, before) }()
 	var typed [2]string
 	for i, text := range []string{"New password of " + user + ": ", "The same again: "} {
 		fmt.Fprint(out, text)
-		raw, err := await(ctx, func() ([]byte, error) { return term.ReadPassword(fd) })
+		var err error
+		typed[i], err = hiddenline.Read(ctx, f)
 		fmt.Fprintln(out)
 		if err != nil {
-			return access.Secret{}, err
+			return access.Secret{}, catalog.Interrupted(true).Because(err)
 		}
-		typed[i] = string(raw)
 	}
 	if typed[0] != typed[1] {
 		return access.Secret{}, catalog.New("usage", "The two passwords differ. Nothing was changed.")
@@ -142,6 +137,6 @@ func await[T any](ctx context.Context, read func() (T, error)) (T, error) {
 		return r.text, r.err
 	case <-ctx.Done():
 		var none T
-		return none, catalog.New("interrupted").Because(ctx.Err())
+		return none, catalog.Interrupted(true).Because(ctx.Err())
 	}
 }

@@ -43,12 +43,15 @@ type app struct {
 	env   Environment
 	fsys  opfs.FS
 	clock clock.Clock
+	end   func() // ends the run as Ctrl-C does
 }
 
 // Main runs one command and returns the exit status (design.md, "The command
 // line").
 func Main(ctx context.Context, env Environment) int {
-	a := &app{env: env, fsys: opfs.OS(nil), clock: clock.System()}
+	ctx, end := context.WithCancel(ctx)
+	defer end()
+	a := &app{env: env, fsys: opfs.OS(nil), clock: clock.System(), end: end}
 	root := a.root()
 	root.SetArgs(env.Args)
 	root.SetIn(env.Stdin)
@@ -154,6 +157,9 @@ func (a *app) told(err error) error {
 	return alreadyTold{p.Exit}
 }
 
+// onlyLook are the commands that change nothing, however they end.
+func onlyLook() []string { return []string{"find", "check", "plan", "model", "verify"} }
+
 // run makes a command's function one whose every error is a problem.
 func run(f func(ctx context.Context, args []string) error) func(*cobra.Command, []string) error {
 	return func(c *cobra.Command, args []string) error {
@@ -162,7 +168,7 @@ func run(f func(ctx context.Context, args []string) error) func(*cobra.Command, 
 			return err
 		}
 		if c.Context().Err() != nil && !errors.Is(err, catalog.New("interrupted")) {
-			err = catalog.New("interrupted").Because(err)
+			err = catalog.Interrupted(slices.Contains(onlyLook(), c.Name())).Because(err)
 		}
 		return catalog.AsProblem(err)
 	}

@@ -126,6 +126,9 @@ func (a *app) passwordOf(ctx context.Context, f ownerFlags, json bool) (access.S
 		return access.Secret{}, err
 	}
 	answer, err := person.Choose(ctx, rescue.Question{ID: rescue.AskPassword, Account: f.as, Text: "The password of " + printable.Clean(f.as) + "."})
+	if err == nil && answer.Password.Empty() {
+		err = catalog.New("usage", "No password was given, so nothing was sent.")
+	}
 	return answer.Password, err
 }
 
@@ -136,7 +139,7 @@ func (a *app) atTerminal(json bool, instead string) (rescue.Person, error) {
 	if !ok {
 		return nil, catalog.New("no_terminal", instead)
 	}
-	return terminal.New(tty, a.screen(json, tty), a.clock, nil), nil
+	return terminal.New(tty, a.screen(json, tty), a.clock, nil, a.end), nil
 }
 
 const (

@@ -48,9 +48,9 @@ func (a *app) person(l *lan, o rescueOptions) rescue.Person {
 	case !ok || o.yes && o.codeFile != "":
 		g.Person = nobody
 	case l.rack != nil:
-		g.Person = terminal.New(tty, a.screen(o.json, tty), clock.Faster(a.clock, max(o.lab.speed, 1)), &hands{rack: l.rack})
+		g.Person = terminal.New(tty, a.screen(o.json, tty), clock.Faster(a.clock, max(o.lab.speed, 1)), &hands{rack: l.rack}, a.end)
 	default:
-		g.Person = terminal.New(tty, a.screen(o.json, tty), a.clock, nil)
+		g.Person = terminal.New(tty, a.screen(o.json, tty), a.clock, nil, a.end)
 	}
 	return g
 }

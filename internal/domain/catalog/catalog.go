@@ -77,6 +77,16 @@ func New(id ID, details ...any) Problem {
 	return Problem{ID: id, Exit: Failed, Text: strings.TrimSpace("Something went wrong that has no words yet: " + string(id) + " " + fmt.Sprint(details...))}
 }
 
+// Interrupted is the problem of that id. untouched: nothing that changes anything
+// had been asked for by then.
+func Interrupted(untouched bool) Problem {
+	p := New("interrupted")
+	if untouched {
+		p.Meaning = "Nothing was changed."
+	}
+	return p
+}
+
 // fill puts details in the place of each %s, a question mark where none is
 // left, and returns those that are left over.
 func fill(text string, details []any) (string, []any) {

@@ -187,7 +187,7 @@ func (r *run) close(ctx context.Context, err error) (rescue.Result, error) {
 	r.res.Way = rescue.WayID(r.way.ID)
 	r.res.Administrator = r.administrator
 	if ctx.Err() != nil {
-		err = catalog.New("interrupted").Because(err)
+		err = catalog.Interrupted(r.untouched()).Because(err)
 	}
 	if p, ok := errors.AsType[catalog.Problem](err); ok {
 		err = r.worded(ctx, p)
@@ -195,6 +195,12 @@ func (r *run) close(ctx context.Context, err error) (rescue.Result, error) {
 		r.res.Problem = &p
 	}
 	return r.res, err
+}
+
+// untouched tells whether nothing can have been changed yet: no way was taken, or
+// one by a button that nobody was asked to hold.
+func (r *run) untouched() bool {
+	return r.presses == 0 && !r.pressed && (r.way.ID == "" || r.reset())
 }
 
 // worded is a problem with its exit status after what was done, and with how to

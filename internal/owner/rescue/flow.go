@@ -215,7 +215,7 @@ func (r *run) stopped(ctx context.Context, err error) error {
 		err = errors.Join(err, saveErr)
 	}
 	if interrupted {
-		p := catalog.New("interrupted")
+		p := catalog.Interrupted(!r.state.Handed && !r.state.Committed && r.state.Request == "")
 		p.WhatToDo = "Go on with: " + r.again() + " " + r.state.ID
 		return p.Because(err)
 	}

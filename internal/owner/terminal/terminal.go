@@ -25,6 +25,7 @@ import (
 	"github.com/paperclip-nas/paperclip/internal/domain/catalog"
 	"github.com/paperclip-nas/paperclip/internal/owner/rescue"
 	"github.com/paperclip-nas/paperclip/internal/x/clock"
+	"github.com/paperclip-nas/paperclip/internal/x/hiddenline"
 	"github.com/paperclip-nas/paperclip/internal/x/printable"
 )
 
@@ -46,6 +47,7 @@ type Terminal struct {
 	in    *os.File
 	clock clock.Clock
 	hands Hands
+	end   func() // may be nil
 
 	mu      sync.Mutex
 	out     io.Writer
@@ -59,8 +61,10 @@ func Is(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }
 
 // New returns the person at in, which must be a terminal, who reads out. hands
 // is nil in front of a real NAS. The clock is the one that holds are counted by.
-func New(in *os.File, out io.Writer, c clock.Clock, hands Hands) *Terminal {
-	return &Terminal{in: in, out: out, clock: c, hands: hands}
+// end, which may be nil, is called where the person types Ctrl-D: it ends the
+// context of what is asked.
+func New(in *os.File, out io.Writer, c clock.Clock, hands Hands, end func()) *Terminal {
+	return &Terminal{in: in, out: out, clock: c, hands: hands, end: end}
 }
 
 func (t *Terminal) say(format string, args ...any) {
@@ -381,8 +385,14 @@ func (t *Terminal) quiet() {
 	}
 }
 
-// errEnd says that the terminal was closed.
-var errEnd = errors.New("the terminal was closed")
+// ended ends the program as Ctrl-C does: the person has said, with Ctrl-D, that
+// nothing more will be typed.
+func (t *Terminal) ended() error {
+	if t.end != nil {
+		t.end()
+	}
+	return context.Canceled
+}
 
 type reading struct {
 	text string
@@ -402,51 +412,42 @@ func (t *Terminal) line(ctx context.Context) (string, error) {
 				break
 			}
 			if err != nil {
-				got <- reading{"", errors.Join(errEnd, err)}
+				got <- reading{"", err}
 				return
 			}
 			b = append(b, one[:n]...)
 		}
 		got <- reading{strings.TrimSpace(string(b)), nil}
 	}()
-	text, err := t.await(ctx, got)
-	if ctx.Err() != nil {
-		t.say("\n") // the prompt has ended
-	}
-	return text, err
-}
-
-func (t *Terminal) await(ctx context.Context, got <-chan reading) (string, error) {
 	select {
 	case r := <-got:
-		if errors.Is(r.err, errEnd) {
-			return "", catalog.New("no_terminal", "Run it again in a terminal.").Because(r.err)
+		if r.err != nil {
+			t.say("\n") // the prompt has ended
 		}
-		return r.text, r.err
+		return r.text, t.noMore(r.err)
 	case <-ctx.Done():
+		t.say("\n")
 		return "", ctx.Err()
 	}
+}
+
+// noMore is why nothing was read: the person ended it, or nobody is there any
+// more.
+func (t *Terminal) noMore(err error) error {
+	switch {
+	case err == nil || errors.Is(err, context.Canceled):
+		return err
+	case errors.Is(err, io.EOF) && Is(t.in):
+		return t.ended()
+	}
+	return catalog.New("no_terminal", "Run it again in a terminal.").Because(err)
 }
 
 // hidden reads a line that is not shown. The terminal is put right again
 // whatever happens.
 func (t *Terminal) hidden(ctx context.Context, prompt string) (access.Secret, error) {
 	t.say("%s", prompt)
-	fd := int(t.in.Fd())
-	before, err := term.GetState(fd)
-	if err != nil {
-		return access.Secret{}, catalog.New("no_terminal", "Run it again in a terminal.").Because(err)
-	}
-	defer func() { _ = term.Restore(fd, before) }()
-	got := make(chan reading, 1)
-	go func() {
-		b, err := term.ReadPassword(fd)
-		if err != nil {
-			err = errors.Join(errEnd, err)
-		}
-		got <- reading{string(b), err}
-	}()
-	text, err := t.await(ctx, got)
+	text, err := hiddenline.Read(ctx, t.in)
 	t.say("\n")
-	return access.NewSecret(text), err
+	return access.NewSecret(text), t.noMore(err)
 }

@@ -131,7 +131,7 @@ func (s *screen) echoed(t *testing.T, hidden bool) {
 }
 
 func (s *screen) person(hands terminal.Hands) *terminal.Terminal {
-	return terminal.New(s.slave, s.slave, clock.Faster(clock.System(), 100), hands)
+	return terminal.New(s.slave, s.slave, clock.Faster(clock.System(), 100), hands, nil)
 }
 
 const password = "violet tractor nine gulls"
@@ -247,6 +247,40 @@ func TestInterruptedPutsTheTerminalRight(t *testing.T) {
 	state, err := unix.IoctlGetTermios(s.fd, unix.TCGETS)
 	if err != nil || state.Lflag&unix.ECHO == 0 {
 		t.Fatalf("the terminal does not echo any more (%v)", err)
+	}
+}
+
+// Ctrl-D ends every prompt as Ctrl-C does, also where nothing is shown; Ctrl-C
+// ends the hidden one, where the terminal makes no signal of it.
+func TestCtrlDEndsAPrompt(t *testing.T) {
+	for name, c := range map[string]struct {
+		ask rescue.Question
+		at  string
+		key string
+	}{
+		"a number":               {rescue.Question{Text: "Who?", Options: []rescue.Option{{ID: "a", Text: "Anna"}}}, "Number", "\x04"},
+		"a password":             {rescue.Question{ID: rescue.AskPassword}, "leaves it out): ", "\x04"},
+		"the new one":            {rescue.Question{ID: rescue.AskNewPassword}, "New password: ", "\x04"},
+		"the new one, by Ctrl-C": {rescue.Question{ID: rescue.AskNewPassword}, "New password: ", "\x03"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newScreen(t)
+			ctx, end := context.WithCancel(t.Context())
+			defer end()
+			go func() {
+				if _, err := s.until(t.Context(), c.at, 0); err == nil {
+					s.echoed(t, c.at != "Number")
+					_, _ = s.master.WriteString(c.key)
+				}
+			}()
+			p := terminal.New(s.slave, s.slave, clock.System(), nil, end)
+			if _, err := p.Choose(ctx, c.ask); !errors.Is(err, context.Canceled) || ctx.Err() == nil {
+				t.Fatalf("%v; the context: %v", err, ctx.Err())
+			}
+			if state, err := unix.IoctlGetTermios(s.fd, unix.TCGETS); err != nil || state.Lflag&unix.ECHO == 0 || state.Lflag&unix.ICANON == 0 {
+				t.Errorf("the terminal is not as it was (%v)", err)
+			}
+		})
 	}
 }
 
