@@ -16,7 +16,8 @@ import (
 	"github.com/paperclip-nas/paperclip/internal/x/printable"
 )
 
-// The steps from choosing what is set back to the receipt. Commit is the one
+// The steps from choosing what is set back to the receipt (the wait for the end is
+// in follow.go). Commit is the one
 // that changes something: before it everything is as it was, after it the NAS
 // goes to the end by itself.
 
@@ -364,115 +365,6 @@ func needCommit(r *run) error {
 		return errOrder("nothing was handed over")
 	}
 	return needDevice(r)
-}
-
-// doFollow waits for the end of the transaction: by its claimant's session, or
-// after an interruption by what the NAS tells anybody.
-func doFollow(ctx context.Context, r *run) error {
-	begun := r.cfg.Clock.Monotonic()
-	for n := 0; ; n++ {
-		done, err := r.followOnce(ctx)
-		if done || (err != nil && !errors.Is(err, catalog.New("unreachable"))) {
-			return err
-		}
-		if err != nil && n%4 == 3 {
-			r.tell(Follow, "The NAS does not answer at "+r.device.Address().String()+"; looking for it at another address.")
-			r.lookAgain(ctx)
-		}
-		if r.overdue(begun) {
-			return catalog.New("unreachable", r.device.Address().String())
-		}
-		if err := r.pause(ctx); err != nil {
-			return err
-		}
-	}
-}
-
-func (r *run) followOnce(ctx context.Context) (done bool, err error) {
-	if r.proved && r.state.Transaction != "" {
-		reply, err := r.device.Progress(ctx, r.state.Transaction)
-		if err == nil {
-			return r.followed(reply)
-		}
-		if unsure(err) {
-			return false, err
-		}
-		r.proved = false // the session is gone; the transaction is not
-	}
-	info, err := r.device.Info(ctx)
-	if err == nil && info.Ready {
-		r.fetchReceipt(ctx)
-	}
-	return err == nil && info.Ready, err
-}
-
-// fetchReceipt asks for a receipt that the interrupted session could not give,
-// with the key that the commit enrolled. That there is none says nothing: the
-// NAS may not have taken over the plan.
-func (r *run) fetchReceipt(ctx context.Context) {
-	owner, err := r.cfg.Keys.OwnerKey(r.cfg.Rand)
-	if err != nil || r.state.HasReceipt {
-		return
-	}
-	device, err := r.meetAgain(ctx)
-	if err != nil {
-		return
-	}
-	file, err := device.Receipt(ctx, owner, r.state.Transaction)
-	if err != nil {
-		return
-	}
-	keyID, s, err := receipt.Verify(file)
-	if err != nil || keyID != r.state.KeyID || s.PlanHash != r.state.PlanHash || s.Result != receipt.Committed {
-		return // of another reset
-	}
-	if r.store.saveReceipt(r.state.ID, file) == nil {
-		r.state.HasReceipt, r.state.Committed, r.state.Transaction = true, true, s.Transaction
-	}
-}
-
-func (r *run) followed(reply deviceapi.ProgressReply) (bool, error) {
-	finished := 0
-	for _, s := range reply.Steps {
-		if s.State == "verify" || s.State == "verified" {
-			finished++
-		}
-	}
-	r.cfg.Person.Tell(Event{Kind: Progress, Step: Follow, Text: printable.Clean(reply.State), Done: finished, Total: len(reply.Steps)})
-	if !reply.Done {
-		return false, nil
-	}
-	if err := r.keepReceipt(reply); err != nil {
-		return true, err
-	}
-	if p := reply.Problem; p != nil {
-		r.state.Handed = false // it was undone: nothing is left to follow
-		return true, *p
-	}
-	r.state.Committed = true
-	return true, nil
-}
-
-// keepReceipt writes a receipt down as soon as there is one, as it came.
-func (r *run) keepReceipt(reply deviceapi.ProgressReply) error {
-	if len(reply.Receipt) == 0 {
-		return nil
-	}
-	if err := r.store.saveReceipt(r.state.ID, reply.Receipt); err != nil {
-		return err
-	}
-	r.state.HasReceipt = true
-	return nil
-}
-
-// verifyFollow looks from outside: the NAS is ready again. With the receipt it
-// is also its signed word; signing in is the test of both.
-func verifyFollow(ctx context.Context, r *run) (bool, error) {
-	info, err := r.info(ctx)
-	if err == nil {
-		r.followHard(info)
-	}
-	return err == nil && info.Ready, err
 }
 
 // doSignIn makes a fresh connection, pinned to the key that the claim proved,

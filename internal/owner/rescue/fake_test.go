@@ -42,6 +42,8 @@ type box struct {
 	receipt       []byte
 	keepsReceipts bool // gives none to an owner key
 	busy          int  // progress calls until it is done
+	stuck         bool // it never is
+	away          int  // progress calls that core does not answer
 
 	commits, presses, signIns int
 	owner                     ed25519.PublicKey // enrolled with the commit
@@ -282,6 +284,9 @@ func (l *link) Commit(_ context.Context, q deviceapi.CommitCall) (deviceapi.Comm
 		if !q.NewPassword.Empty() {
 			return deviceapi.CommitReply{}, catalog.New("bad_message", "a password that nobody keeps")
 		}
+		if w := b.waiting; w != nil && w.State == access.RequestRipe {
+			return deviceapi.CommitReply{Request: w.Request}, nil
+		}
 		b.waiting = &deviceapi.RequestReply{Request: "r1", State: access.RequestWaiting, Plan: plan, WaitSeconds: 24 * 60 * 60}
 		if b.loseCommit {
 			b.loseCommit, b.holder, b.open, b.proved = false, nil, false, false
@@ -325,7 +330,11 @@ func (l *link) Progress(_ context.Context, id string) (deviceapi.ProgressReply, 
 	if id != l.b.transaction {
 		return deviceapi.ProgressReply{}, catalog.New("no_such_session")
 	}
-	if l.b.busy > 0 {
+	if l.b.away > 0 {
+		l.b.away--
+		return deviceapi.ProgressReply{}, catalog.New("core_unreachable")
+	}
+	if l.b.busy > 0 && !l.b.stuck {
 		l.b.busy--
 	}
 	reply := deviceapi.ProgressReply{State: "persisted", Steps: []deviceapi.StepState{{Name: "password"}}}
@@ -373,6 +382,11 @@ func (l *link) Resume(_ context.Context, _ ed25519.PrivateKey, q deviceapi.Resum
 		return deviceapi.ResumeReply{}, catalog.New("wait_not_over", "1h")
 	}
 	p := b.waiting.Plan
+	if b.undo { // it is ripe still
+		b.undo = false
+		told := b.told(p)
+		return deviceapi.ResumeReply{Transaction: "t0", Plan: told.Plan, Hash: told.Hash}, nil
+	}
 	b.waiting.State, b.transaction, b.password[p.Administrator] = access.RequestDone, "t1", q.NewPassword.Reveal()
 	b.receipt, err = receipt.Sign(b.key, receipt.Statement{
 		Device: receipt.Device{Name: "cellar"}, Transaction: "t1", Mode: string(p.Mode), Scope: string(p.Scope), Administrator: p.Administrator,

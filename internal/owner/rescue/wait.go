@@ -48,12 +48,11 @@ func doWait(ctx context.Context, r *run) error {
 		return err
 	}
 	r.state.Request = reply.Request
+	// One that was undone is ripe again.
+	r.state.Redeemed = reply.State == access.RequestCarried || reply.State == access.RequestDone
 	left := (time.Duration(reply.WaitSeconds) * time.Second).Round(time.Minute)
 	switch reply.State {
-	case access.RequestRipe:
-		return nil
-	case access.RequestCarried, access.RequestDone:
-		r.state.Redeemed = true
+	case access.RequestRipe, access.RequestCarried, access.RequestDone:
 		return nil
 	case access.RequestWaiting:
 		if r.asked {

@@ -50,6 +50,25 @@ func TestRescueThatWaits(t *testing.T) {
 	}
 }
 
+// D11: a request that was carried out and undone waits no more: it is carried out
+// again, after another press.
+func TestRescueThatWaitsAndIsUndone(t *testing.T) {
+	sc := newScene(t)
+	sc.box.demands = map[reset.Scope]access.Demand{reset.Credentials: access.AfterWait}
+	res, err := Start(t.Context(), sc.cfg, Request{})
+	if !errors.Is(err, catalog.New("wait_begun")) {
+		t.Fatal(err)
+	}
+	sc.box.waiting.State, sc.box.waiting.WaitSeconds, sc.box.undo = access.RequestRipe, 0, true
+	res, err = Resume(t.Context(), sc.cfg, res.ID, Request{})
+	if err != nil || !res.SignedIn || sc.box.password["anna"] == oldPassword {
+		t.Errorf("%v, signed in: %v", err, res.SignedIn)
+	}
+	if sc.box.presses != 2 {
+		t.Errorf("%d presses", sc.box.presses)
+	}
+}
+
 // D11: an owner's no ends it, with the reason.
 func TestRescueThatIsRefused(t *testing.T) {
 	sc := newScene(t)
