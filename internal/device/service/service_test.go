@@ -114,9 +114,10 @@ func TestCall(t *testing.T) {
 	_, _ = os.Stdout.WriteString(string(said) + "\n")
 }
 
-// The kernel says who calls: root is root, the one user is front, and nobody
-// else hears a word.
-func TestCallers(t *testing.T) {
+// socketFor is a path for a socket that every user can call, and the user that
+// front is.
+func socketFor(t *testing.T) (path string, front uint32) {
+	t.Helper()
 	if os.Getuid() != 0 {
 		t.Skip("calls as several users, so it needs root")
 	}
@@ -140,10 +141,15 @@ func TestCallers(t *testing.T) {
 	args := os.Args[0]
 	os.Args[0] = self
 	t.Cleanup(func() { os.Args[0] = args })
-	const front = 64001
-	path := filepath.Join(dir, "core.sock")
+	return filepath.Join(dir, "core.sock"), 64001
+}
+
+// The kernel says who calls: root is root, the one user is front, and nobody
+// else hears a word.
+func TestCallers(t *testing.T) {
+	path, front := socketFor(t)
 	for range 2 { // the second finds the first one's socket
-		ln, err := Listen(path, front)
+		ln, err := Listen(path, int(front))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -156,7 +162,7 @@ func TestCallers(t *testing.T) {
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error, 1)
-		callers := Callers{FrontUID: front, Log: slog.New(slog.DiscardHandler), Serve: func(_ context.Context, c Caller, conn net.Conn) error {
+		callers := Callers{FrontUID: int(front), Log: slog.New(slog.DiscardHandler), Serve: func(_ context.Context, c Caller, conn net.Conn) error {
 			_, err := conn.Write([]byte(map[Caller]string{Front: "front", Root: "root"}[c]))
 			return err
 		}}
@@ -170,6 +176,48 @@ func TestCallers(t *testing.T) {
 		if err := <-ended; err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// A front that takes every place that it can get leaves root's alone: the console
+// stays open (X1).
+func TestFrontLeavesRootItsPlaces(t *testing.T) {
+	path, front := socketFor(t)
+	ln, err := Listen(path, int(front))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	inside, let, ended := make(chan struct{}), make(chan struct{}), make(chan error, 1)
+	callers := Callers{FrontUID: int(front), Log: slog.New(slog.DiscardHandler), Serve: func(_ context.Context, c Caller, conn net.Conn) error {
+		if c == Front {
+			inside <- struct{}{}
+			<-let
+		}
+		_, err := conn.Write([]byte("served"))
+		return err
+	}}
+	go func() { ended <- callers.Run(ctx, ln) }()
+	said := make(chan string)
+	for range maxEach {
+		go func() { said <- callAs(t, path, front) }()
+		<-inside
+	}
+	if got := callAs(t, path, front); got != "" {
+		t.Errorf("one front more is %q", got)
+	}
+	if got := callAs(t, path, 0); got != "served" {
+		t.Errorf("root is told %q", got)
+	}
+	close(let)
+	for range maxEach {
+		if got := <-said; got != "served" {
+			t.Errorf("a front was told %q", got)
+		}
+	}
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
 	}
 }
 

@@ -15,9 +15,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// maxCallers is how many may be connected to core at once: front, a new front
-// beside an old one, and a few commands of root's.
-const maxCallers = 8
+// maxEach is how many of root's commands may be connected to core at once, and
+// how many fronts: a new one beside an old one, while it ends. Each has its own
+// places, so that a front that was taken over keeps nobody from the console.
+const maxEach = 4
 
 // Listen makes the socket at path, for root and the group. What a former
 // process left there is removed.
@@ -62,7 +63,7 @@ func (c Callers) Run(ctx context.Context, ln *net.UnixListener) error {
 	defer stop()
 	var all sync.WaitGroup
 	defer all.Wait()
-	slots := make(chan struct{}, maxCallers)
+	places := map[Caller]chan struct{}{Front: make(chan struct{}, maxEach), Root: make(chan struct{}, maxEach)}
 	for {
 		conn, err := ln.AcceptUnix()
 		if err != nil {
@@ -71,34 +72,32 @@ func (c Callers) Run(ctx context.Context, ln *net.UnixListener) error {
 			}
 			return err
 		}
+		uid, err := peer(conn)
+		if err != nil {
+			c.Log.Error("who called core cannot be told", "error", err)
+			_ = conn.Close()
+			continue
+		}
+		caller := c.who(uid)
+		if caller == Stranger {
+			c.Log.Warn("a stranger called core and was sent away", "uid", uid)
+			_ = conn.Close()
+			continue
+		}
 		select {
-		case slots <- struct{}{}:
+		case places[caller] <- struct{}{}:
 		default:
-			c.Log.Warn("too many are connected to core; one was sent away")
+			c.Log.Warn("too many are connected to core; one was sent away", "uid", uid)
 			_ = conn.Close()
 			continue
 		}
 		all.Go(func() {
-			defer func() { <-slots }()
+			defer func() { <-places[caller] }()
 			defer conn.Close()
-			c.answer(ctx, conn)
+			if err := c.Serve(ctx, caller, conn); err != nil && ctx.Err() == nil {
+				c.Log.Warn("a connection to core ended", "uid", uid, "error", err)
+			}
 		})
-	}
-}
-
-func (c Callers) answer(ctx context.Context, conn *net.UnixConn) {
-	uid, err := peer(conn)
-	if err != nil {
-		c.Log.Error("who called core cannot be told", "error", err)
-		return
-	}
-	caller := c.who(uid)
-	if caller == Stranger {
-		c.Log.Warn("a stranger called core and was sent away", "uid", uid)
-		return
-	}
-	if err := c.Serve(ctx, caller, conn); err != nil && ctx.Err() == nil {
-		c.Log.Warn("a connection to core ended", "uid", uid, "error", err)
 	}
 }
 
