@@ -86,8 +86,8 @@ func newRoot(o *options) *cobra.Command {
 	// Cobra's own would bring its templates along: 2 MB of program.
 	cmd.Flags().BoolVar(&version, "version", false, "print which build this is")
 	cmd.CompletionOptions.DisableDefaultCmd = true
-	cmd.PersistentFlags().StringVar(&o.config, "config", config.Path, "configuration `file`")
-	cmd.PersistentFlags().StringVar(&o.root, "root", "", "treat `folder` as the root of the file system (for tests; runs no programs)")
+	cmd.PersistentFlags().StringVar(&o.config, "config", config.Path, "the configuration `FILE`")
+	cmd.PersistentFlags().StringVar(&o.root, "root", "", "take a `FOLDER` for the root of the file system (for tests; runs no programs)")
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return catalog.New("usage", sentence(err)) })
 	cmd.AddCommand(
 		newCore(o), newFront(o), newRecover(o), newDoctor(o), newStatus(o), newPlan(o), newReceipts(o),

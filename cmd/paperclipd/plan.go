@@ -46,9 +46,9 @@ func newPlan(o *options) *cobra.Command {
 			return nil
 		},
 	}
-	cmd.Flags().StringVar(&mode, "mode", string(reset.Soft), "soft or hard")
-	cmd.Flags().StringVar(&scope, "scope", "", "of a soft reset: credentials, network or all (default credentials)")
-	cmd.Flags().StringVar(&administrator, "administrator", "", "whose password is replaced")
+	cmd.Flags().StringVar(&mode, "mode", string(reset.Soft), "the `MODE`: soft or hard")
+	cmd.Flags().StringVar(&scope, "scope", "", "the `SCOPE` of a soft reset: credentials, network or all (default credentials)")
+	cmd.Flags().StringVar(&administrator, "administrator", "", "the `NAME` of the administrator whose password is replaced")
 	jsonFlag(cmd, o)
 	return cmd
 }

@@ -42,10 +42,10 @@ somebody always has a way in.`,
 		Args: arguments(2, 3),
 		RunE: run(func(ctx context.Context, args []string) error { return a.runAccount(ctx, o, args) }),
 	}
-	o.lab.add(c.Flags())
 	o.owner.add(c.Flags())
 	c.Flags().BoolVar(&o.json, "json", false, "print one JSON document")
 	c.Flags().StringVar(&o.newPasswordFile, "new-password-file", "", "take the new password from a `FILE`")
+	o.lab.add(c.Flags())
 	return c
 }
 

@@ -15,6 +15,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -68,24 +69,55 @@ func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "paperclip",
 		Short: "Back into a NAS, with nothing lost",
-		Long: `Paperclip finds the NAS on your network and gets you back in when you are
-locked out. It changes nothing without showing you beforehand what, and it
-never touches your files.
+		Long: `Paperclip gets you back into a NAS that you are locked out of. It changes
+nothing without showing you beforehand what, and it never touches your files.
 
-Exit status: 0 done, 1 failed, 2 wrong use, 3 not found, 4 refused,
-5 done in part or not verified.`,
+Locked out? Begin here. You can stop at any time, with Ctrl-C:
+
+  paperclip find           which NAS are on your network; changes nothing
+  paperclip rescue         the way back in, step by step
+
+To try it first, on a NAS that is only pretended, on this computer:
+
+  paperclip rescue --lab
+
+Exit status, for scripts: 0 done, 1 failed, 2 wrong use, 3 not found,
+4 refused, 5 done in part or not verified.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args:          cobra.NoArgs,
+		Args:          knownCommand,
 		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	root.Version = buildversion.String()
 	root.SetVersionTemplate("paperclip {{.Version}}\n")
 	root.CompletionOptions.DisableDefaultCmd = true
+	root.SuggestionsMinimumDistance = 2
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return wrongFlag(err) })
-	root.AddCommand(a.find(), a.plan(), a.rescue(), a.account(), a.check(), a.snapshot(), a.restore(), a.receipt(), a.model())
-	root.AddCommand(a.later()...)
+	group(root, "out", "When you are locked out:", a.find(), a.rescue(), a.model())
+	group(root, "in", "While you can sign in, so that the next time is easy:", a.check(), a.snapshot(), a.restore(), a.account(), a.plan(), a.receipt())
+	group(root, "later", "Not built yet:", a.later()...)
 	return root
+}
+
+// group adds commands below a heading of root's help.
+func group(root *cobra.Command, id, heading string, commands ...*cobra.Command) {
+	root.AddGroup(&cobra.Group{ID: id, Title: heading})
+	for _, c := range commands {
+		c.GroupID = id
+		root.AddCommand(c)
+	}
+}
+
+// knownCommand refuses what is no command, and says which one may be meant.
+func knownCommand(root *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	text := fmt.Sprintf("%q is no command of paperclip.", args[0])
+	if meant := root.SuggestionsFor(args[0]); len(meant) > 0 {
+		text += " Did you mean " + strings.Join(meant, " or ") + "?"
+	}
+	return catalog.New("usage", text)
 }
 
 // arguments holds a command to at least least and at most most arguments.

@@ -22,7 +22,7 @@ func (a *app) check() *cobra.Command {
 	var asJSON bool
 	c := &cobra.Command{
 		Use:   "check TARGET",
-		Short: "Would you get back in tomorrow? And would anybody else?",
+		Short: "Say whether you would get back in tomorrow, and whether others would",
 		Long: `Check looks at a NAS with Paperclip and says what would help you back in, what
 is missing, and what stands open, with what to do about it. It changes nothing.
 
@@ -32,9 +32,9 @@ own API, as --as NAME; that password is sent once.`,
 		Args: arguments(1, 1),
 		RunE: run(func(ctx context.Context, args []string) error { return a.runCheck(ctx, lab, owner, asJSON, args[0]) }),
 	}
-	lab.add(c.Flags())
 	owner.add(c.Flags())
 	c.Flags().BoolVar(&asJSON, "json", false, "print one JSON document")
+	lab.add(c.Flags())
 	return c
 }
 

@@ -50,14 +50,14 @@ the key that this computer remembers of it. Addresses and subnets (at most a
 /16) are asked where no broadcast reaches.`,
 		RunE: run(func(ctx context.Context, args []string) error { return a.runFind(ctx, o, args) }),
 	}
-	o.lab.add(c.Flags())
 	c.Flags().BoolVar(&o.json, "json", false, "print one JSON document")
 	c.Flags().BoolVar(&o.watch, "watch", false, "go on, and tell of each change")
-	c.Flags().DurationVar(&o.wait, "wait", 0, "how long to wait for answers (12s, or what asking every typed address takes)")
-	c.Flags().StringSliceVar(&o.via, "via", nil, "only these ways: "+strings.Join(ways(), ", "))
-	c.Flags().StringVar(&o.leases, "leases", "", "read a router's DHCP leases from a file (dnsmasq, ISC dhcpd, Kea, odhcpd)")
-	c.Flags().StringVar(&o.identify, "identify", "", "say whether this device is the one with a label; asks for its MAC or serial")
-	c.Flags().StringVar(&o.label, "label", "", "with --identify: the MAC or serial from the label, instead of being asked")
+	c.Flags().DurationVar(&o.wait, "wait", 0, "how much `TIME` to wait for answers, as in 30s (12s, or what asking every typed address takes)")
+	c.Flags().StringSliceVar(&o.via, "via", nil, "only these `WAYS`, with commas between: "+strings.Join(ways(), ", "))
+	c.Flags().StringVar(&o.leases, "leases", "", "read a router's DHCP leases from a `FILE` (dnsmasq, ISC dhcpd, Kea, odhcpd)")
+	c.Flags().StringVar(&o.identify, "identify", "", "say whether `NAME` is the box before you: it asks for the MAC or serial number on the label")
+	c.Flags().StringVar(&o.label, "label", "", "with --identify: the `MAC` or serial number from the label, instead of being asked")
+	o.lab.add(c.Flags())
 	return c
 }
 

@@ -46,11 +46,12 @@ type labFlags struct {
 }
 
 func (f *labFlags) add(fs *pflag.FlagSet) {
-	fs.BoolVar(&f.on, "lab", false, "use a rack of virtual NAS on this computer; TARGET names one of them")
-	fs.StringVar(&f.dir, "lab-dir", "", "the `FOLDER` in which the rack is kept")
-	fs.StringVar(&f.wrong, "scenario", "", "with --lab: `WHAT` is wrong with the rack's Synology and QNAP, such as other-admin; an unknown word lists them all")
-	fs.DurationVar(&f.later, "later", 0, "with --lab: let this much `TIME` pass first, as in 24h")
-	fs.IntVar(&f.speed, "speed", 0, "with --lab: how many `TIMES` faster than real its buttons and beeps are")
+	fs.SortFlags = false // as they are declared: what matters most first, the lab's last
+	fs.BoolVar(&f.on, "lab", false, "try it on virtual NAS on this computer, and touch nothing else: cellar (Paperclip), attic (Synology), studio (QNAP)")
+	fs.StringVar(&f.dir, "lab-dir", "", "with --lab: the `FOLDER` in which they are kept")
+	fs.StringVar(&f.wrong, "scenario", "", "with --lab: `WHAT` is wrong with attic and studio, such as other-admin; an unknown word lists them all")
+	fs.DurationVar(&f.later, "later", 0, "with --lab: let so much `TIME` pass first, as in 24h")
+	fs.IntVar(&f.speed, "speed", 0, "with --lab: buttons and beeps are so many `TIMES` faster than real")
 }
 
 func faults() []string {

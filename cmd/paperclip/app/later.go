@@ -17,7 +17,7 @@ func (a *app) later() []*cobra.Command {
 		{"lab", "Run a rack of virtual NAS with the web assistant", "the lab as a server (--lab puts it behind every command that takes a TARGET)"},
 	} {
 		cmd := &cobra.Command{
-			Use: c.use, Short: c.short + " (not yet)",
+			Use: c.use, Short: c.short,
 			RunE: run(func(context.Context, []string) error { return catalog.New("not_yet", c.what) }),
 		}
 		cmd.FParseErrWhitelist.UnknownFlags = true

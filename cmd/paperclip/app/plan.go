@@ -34,12 +34,12 @@ computer's owner key, which a rescue has enrolled, or to an administrator's name
 		Args: arguments(1, 1),
 		RunE: run(func(ctx context.Context, args []string) error { return a.runPlan(ctx, o, args[0]) }),
 	}
-	o.lab.add(c.Flags())
 	o.owner.add(c.Flags())
 	c.Flags().BoolVar(&o.json, "json", false, "print one JSON document")
-	c.Flags().StringVar(&o.mode, "mode", string(reset.Soft), "soft or hard")
-	c.Flags().StringVar(&o.scope, "scope", "", "what a soft reset is for: credentials, network or all")
-	c.Flags().StringVar(&o.administrator, "administrator", "", "whose password would be replaced")
+	c.Flags().StringVar(&o.mode, "mode", string(reset.Soft), "the `MODE`: soft, or hard (everything but the files)")
+	c.Flags().StringVar(&o.scope, "scope", "", "what a soft reset sets back, the `SCOPE`: credentials, network or all")
+	c.Flags().StringVar(&o.administrator, "administrator", "", "the `NAME` of the administrator whose password would be replaced")
+	o.lab.add(c.Flags())
 	return c
 }
 

@@ -48,18 +48,21 @@ button, type the code that it beeps, see what will change, accept it, set a new
 password, and see that it works. It can be interrupted and resumed at any time;
 what the NAS has accepted it finishes by itself.
 
-TARGET is a name, an address, a MAC or a serial number. With --yes nothing is
-asked: give --password-file or --password-out, and --code-file.`,
+TARGET is a name, an address, a MAC or a serial number; without one it looks for
+every NAS and asks which. With --yes nothing is asked: give --password-file or
+--password-out, and --code-file.`,
+		Example: `  paperclip rescue
+  paperclip rescue 192.168.1.20
+  paperclip rescue --resume xk4m2p7q`,
 		Args: arguments(0, 1),
 		RunE: run(func(ctx context.Context, args []string) error { return a.runRescue(ctx, o, args) }),
 	}
-	o.lab.add(c.Flags())
 	f := c.Flags()
 	f.BoolVar(&o.json, "json", false, "print one JSON document at the end")
 	f.BoolVar(&o.yes, "yes", false, "accept the plan, and ask nothing")
 	f.StringVar(&o.resume, "resume", "", "go on with an interrupted rescue: its `ID`")
-	f.StringVar(&o.mode, "mode", string(reset.Soft), "soft, or hard: everything but the files")
-	f.StringVar(&o.scope, "scope", "", "what a soft reset is for: credentials, network or all")
+	f.StringVar(&o.mode, "mode", string(reset.Soft), "the `MODE`: soft, or hard (everything but the files)")
+	f.StringVar(&o.scope, "scope", "", "what a soft reset sets back, the `SCOPE`: credentials, network or all")
 	o.wizard.add(f)
 	f.StringVar(&o.administrator, "administrator", "", "the `NAME` of the administrator whose password is set anew")
 	f.BoolVar(&o.secondFactor, "second-factor", false, "take that administrator's second factor away too; needs a recovery code, or a wait")
@@ -72,6 +75,7 @@ asked: give --password-file or --password-out, and --code-file.`,
 	f.StringVar(&o.codeFile, "code-file", "", "wait for a `FILE` with the code that the NAS beeps, or the one on its label")
 	f.StringVar(&o.recoveryKeyOut, "recovery-key-out", "", "write the recovery key that the NAS is given afterwards to a `FILE`, and do not show it")
 	f.DurationVar(&o.wait, "wait", discover.DefaultWait, "how much `TIME` to look for the NAS")
+	o.lab.add(c.Flags())
 	return c
 }
 

@@ -57,7 +57,6 @@ reset, and no FILE is needed.`,
 		Args: arguments(1, 2),
 		RunE: run(func(ctx context.Context, args []string) error { return a.runRestore(ctx, o, args) }),
 	}
-	o.lab.add(c.Flags())
 	o.owner.add(c.Flags())
 	f := c.Flags()
 	f.BoolVar(&o.json, "json", false, "print one JSON document")
@@ -70,6 +69,7 @@ reset, and no FILE is needed.`,
 	f.BoolVar(&o.giveUp, "give-up", false, "after a hard reset: nothing is to be put back, the NAS is set up as new")
 	f.StringSliceVar(&o.only, "only", nil, "put back these `PARTS` alone, as network,firewall")
 	f.StringVar(&o.recoveryKeyFile, "recovery-key-file", "", "take the recovery key from a `FILE`")
+	o.lab.add(c.Flags())
 	return c
 }
 

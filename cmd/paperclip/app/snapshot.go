@@ -48,7 +48,6 @@ this is no backup of them.`,
 		Args: arguments(1, 1),
 		RunE: run(func(ctx context.Context, args []string) error { return a.runSnapshot(ctx, o, args[0]) }),
 	}
-	o.lab.add(c.Flags())
 	o.owner.add(c.Flags())
 	f := c.Flags()
 	f.BoolVar(&o.json, "json", false, "print one JSON document")
@@ -57,6 +56,7 @@ this is no backup of them.`,
 	f.IntVar(&o.kept, "kept", 0, "take the `N`th latest copy that the NAS made before a change")
 	f.StringVar(&o.recoveryKeyOut, "recovery-key-out", "", "write a new recovery key to this `FILE`, and do not show it")
 	f.BoolVar(&o.newKey, "new-recovery-key", false, "make a new recovery key, because the old one is lost")
+	o.lab.add(c.Flags())
 	return c
 }
 

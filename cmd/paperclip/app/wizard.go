@@ -22,10 +22,10 @@ type wizardFlags struct {
 }
 
 func (w *wizardFlags) add(f *pflag.FlagSet) {
-	f.StringVar(&w.name, "name", "", "with --mode hard: what the NAS is called then (default: as it is)")
-	f.StringArrayVar(&w.network, "network", nil, "with --mode hard: dhcp (the default), or `CARD=ADDRESS/SIZE[,gateway=ADDRESS][,dns=ADDRESS]`; may be repeated")
+	f.StringVar(&w.name, "name", "", "with --mode hard: the `NAME` that the NAS has then (default: as it is)")
+	f.StringArrayVar(&w.network, "network", nil, "with --mode hard: `NETWORK` is dhcp (the default), or CARD=ADDRESS/SIZE[,gateway=ADDRESS][,dns=ADDRESS]; may be repeated")
 	f.StringVar(&w.newAdministrator, "new-administrator", "", "with --mode hard: the first administrator is a new account with this `NAME`")
-	f.StringVar(&w.restore, "restore", "", "with --mode hard: what is to be put back afterwards: none (the default), bundle or snapshot")
+	f.StringVar(&w.restore, "restore", "", "with --mode hard: `WHAT` is to be put back afterwards: none (the default), bundle or snapshot")
 }
 
 // check refuses what could not be an answer on any NAS.

@@ -89,27 +89,29 @@ func again(found []NAS, st State) []NAS {
 	return byMAC
 }
 
-// chooseNAS picks one where no target was given: the only one that can be
-// rescued, or the one that the person chooses.
+// chooseNAS picks one where no target was given and several were found: the one
+// that the person chooses, or where nobody can be asked the only one with
+// Paperclip.
 func (r *run) chooseNAS(ctx context.Context, found []NAS) (NAS, error) {
+	q := Question{ID: AskTarget, Text: "Which of these is your NAS?"}
 	var native []NAS
-	for _, n := range found {
+	for i, n := range found {
+		id := fmt.Sprint(i + 1)
+		q.Options = append(q.Options, Option{ID: id, Text: describeNAS(n)})
 		if n.Native {
-			native = append(native, n)
+			native, q.Default = append(native, n), id
 		}
 	}
-	if len(native) == 1 {
-		return native[0], nil
-	}
-	q := Question{ID: AskTarget, Text: "Which of these is your NAS?"}
-	for i, n := range found {
-		q.Options = append(q.Options, Option{ID: fmt.Sprint(i + 1), Text: describeNAS(n)})
+	if len(native) != 1 {
+		q.Default = ""
 	}
 	a, err := r.cfg.Person.Choose(ctx, q)
-	if errors.Is(err, catalog.New("no_terminal")) {
+	switch unasked := errors.Is(err, catalog.New("no_terminal")); {
+	case unasked && len(native) == 1:
+		return native[0], nil
+	case unasked:
 		return NAS{}, catalog.New("target_ambiguous", "this network").Because(err)
-	}
-	if err != nil {
+	case err != nil:
 		return NAS{}, err
 	}
 	for i, o := range q.Options {
