@@ -9,7 +9,6 @@ package hiddenline
 
 import (
 	"context"
-	"io"
 	"os"
 	"runtime"
 
@@ -24,6 +23,11 @@ func Read(ctx context.Context, f *os.File) (string, error) {
 	before, err := term.GetState(fd)
 	if err != nil {
 		return "", err
+	}
+	if runtime.GOOS != "windows" { // here, not beside: it is put right again after it
+		if _, err := term.MakeRaw(fd); err != nil {
+			return "", err
+		}
 	}
 	defer func() { _ = term.Restore(fd, before) }()
 	type reading struct {
@@ -48,9 +52,6 @@ func read(f *os.File, fd int) (string, error) {
 		text, err := term.ReadPassword(fd)
 		return string(text), err
 	}
-	if _, err := term.MakeRaw(fd); err != nil {
-		return "", err
-	}
 	return term.NewTerminal(keys{f}, "").ReadPassword("")
 }
 
@@ -60,5 +61,3 @@ type keys struct{ f *os.File }
 
 func (k keys) Read(p []byte) (int, error)  { return k.f.Read(p[:min(1, len(p))]) }
 func (k keys) Write(p []byte) (int, error) { return len(p), nil }
-
-var _ io.ReadWriter = keys{}
