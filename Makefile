@@ -73,7 +73,7 @@ bench-recovery-vm: ## locked out to signed in, beside a rescue shell, on the sam
 	@.ci/need $$(cat test/vm/packages)
 	PAPERCLIP_VM=1 PAPERCLIP_BENCH=1 $(GO) test ./test/vm -run '^TestBenchRecovery$$' -count=1 -timeout 30m -v
 
-test-nspawn:     ## E1 to E13 on real programs, three network stacks, before, after, restored: as root on Debian
+test-nspawn:     ## E1 to E13 on real programs, three network stacks, before, after, restored (PAPERCLIP_SUITE=trixie: on Debian 13)
 	@.ci/need $$(cat test/nspawn/packages)
 	PAPERCLIP_NSPAWN=1 $(GO) test ./test/nspawn -count=1 -timeout 30m -v
 
