@@ -208,11 +208,12 @@ func (m *machine) restoreEnded(cmd *cobra.Command, o *options, did corewire.Rest
 		return printIf(cmd, o, map[string]any{"state": "given_up"})
 	}
 	p := reply.Progress
-	if did == corewire.RestoreUndo {
-		fmt.Fprintln(cmd.ErrOrStderr(), "It was taken back: everything is as it was before the restore.")
-	} else if p.Problem != nil {
+	switch asked := did == corewire.RestoreUndo && p.Problem != nil && p.Problem.ID == "restore_undone"; {
+	case asked:
+		fmt.Fprintln(cmd.ErrOrStderr(), "It was taken back.", p.Problem.Meaning, p.Problem.WhatToDo)
+	case p.Problem != nil:
 		return *p.Problem
-	} else {
+	default:
 		fmt.Fprintln(cmd.ErrOrStderr(), "It stays: the settings are as restored. The receipt is in `paperclipd receipts`.")
 	}
 	return printIf(cmd, o, map[string]any{"state": p.State, "transaction": reply.Transaction})

@@ -373,7 +373,7 @@ func (a *app) endTrial(ctx context.Context, o restoreOptions, l *lan, who owned)
 		p, err = a.follow(ctx, who, r.Transaction)
 	}
 	switch undone := p.State == "undone"; {
-	case undone != o.undo && p.Problem != nil: // its time was over first
+	case p.Problem != nil && (undone != o.undo || p.Problem.ID != "restore_undone"): // its time was over first, or not all is as before
 		return *p.Problem
 	case err != nil && !undone:
 		return err
@@ -383,7 +383,10 @@ func (a *app) endTrial(ctx context.Context, o restoreOptions, l *lan, who owned)
 		return err
 	}
 	if o.undo {
-		fmt.Fprintf(a.people(o.json), "It was taken back: %s is as it was before the restore.\n", who.name())
+		fmt.Fprintf(a.people(o.json), "What was put back on %s was taken back.\n", who.name())
+		if p.Problem != nil {
+			fmt.Fprintln(a.people(o.json), printable.Clean(p.Problem.Meaning))
+		}
 	} else {
 		fmt.Fprintf(a.people(o.json), "It stays: the settings of %s are as restored.\n", who.name())
 	}

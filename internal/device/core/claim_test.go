@@ -356,6 +356,9 @@ func TestFailureUndoesEverything(t *testing.T) {
 		if err != nil || p.State != "undone" || p.Problem == nil || p.Problem.ID != "step_failed" {
 			t.Fatalf("%v %+v", err, p)
 		}
+		if !strings.Contains(p.Problem.Meaning, "at once for: firewall") || !strings.Contains(p.Problem.WhatToDo, "Restart") {
+			t.Errorf("the firewall does not answer, and all is said to be as before: %v", p.Problem)
+		}
 		if d.accepts("anna", newPassword) || !d.accepts("anna", oldPassword) {
 			t.Error("the password is not the old one")
 		}
@@ -367,6 +370,31 @@ func TestFailureUndoesEverything(t *testing.T) {
 		}
 	})
 }
+
+// Promise 4: what somebody else has set meanwhile was left, and is not said to have
+// been put back.
+func TestWhatWasLeftAloneIsSaid(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := start(t, func(all []setting.Adapter) []setting.Adapter {
+			for i, a := range all {
+				if a.ID() == "memory.e1" {
+					all[i] = setMeanwhile{a}
+				}
+			}
+			return all
+		})
+		p, err := d.present().reset(ofAnna(), newPassword)
+		if err != nil || p.State != "undone" || p.Problem == nil || p.Problem.ID != "third_value" || !strings.Contains(p.Problem.Text, nas.E1.Setting()) {
+			t.Errorf("%v %+v", err, p)
+		}
+	})
+}
+
+// setMeanwhile is a part of a NAS that somebody else has set when it is written.
+type setMeanwhile struct{ setting.Adapter }
+
+func (setMeanwhile) Persist(context.Context, reset.Step) error { return setting.ErrThirdValue }
+func (setMeanwhile) Undo(context.Context, reset.Step) error    { return setting.ErrThirdValue }
 
 // broken cannot be activated.
 type broken struct{ setting.Adapter }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/ed25519"
 
+	"github.com/paperclip-nas/paperclip/internal/device/journal"
 	"github.com/paperclip-nas/paperclip/internal/domain/catalog"
 	"github.com/paperclip-nas/paperclip/internal/domain/reset"
 	"github.com/paperclip-nas/paperclip/internal/protocol/deviceapi"
@@ -122,11 +123,11 @@ func (c *Core) progressEnded(transaction string) (deviceapi.ProgressReply, error
 	if err != nil {
 		return deviceapi.ProgressReply{}, journalProblem(err)
 	}
-	why := "its receipt says so"
+	of := &journal.Record{Mode: reset.Mode(s.Mode), Failure: "its receipt says so"}
 	if last != nil && last.ID == transaction && last.Failure != "" {
-		why = last.Failure
+		of = last
 	}
-	problem := takenBack(reset.Mode(s.Mode), why)
+	problem := takenBack(of)
 	p.Problem = &problem
 	return p, nil
 }

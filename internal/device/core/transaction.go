@@ -162,7 +162,7 @@ func (c *Core) ended(t *transaction, record *journal.Record, result journal.Resu
 			c.cfg.Log.Error("the receipt could not be written; it will be before the next change or at the next start", "transaction", record.ID, "error", err)
 		}
 		if result.State != journal.Committed {
-			p := takenBack(record.Mode, result.Failure)
+			p := takenBack(record)
 			problem = &p
 		}
 		c.cfg.Log.Info("a reset has ended", "transaction", record.ID, "result", string(result.State), "failure", result.Failure, "left_alone", strings.Join(result.LeftAlone, " "))
@@ -193,12 +193,35 @@ func (c *Core) ended(t *transaction, record *journal.Record, result journal.Resu
 	})
 }
 
-// takenBack is the problem of what was accepted and then undone.
-func takenBack(mode reset.Mode, why string) catalog.Problem {
-	if mode == reset.PutBack {
-		return catalog.New("restore_undone", why)
+// takenBack is the problem of what was accepted and then undone. What somebody else
+// has set meanwhile was left, and what a part of the system would not take up again
+// is so only on disk: neither is called as before.
+func takenBack(r *journal.Record) catalog.Problem {
+	if len(r.LeftAlone) > 0 {
+		return catalog.New("third_value", settingsOf(r, r.LeftAlone))
 	}
-	return catalog.New("step_failed", why)
+	p := catalog.New("step_failed", r.Failure)
+	if r.Mode == reset.PutBack {
+		p = catalog.New("restore_undone", r.Failure)
+	}
+	if len(r.NotActive) > 0 {
+		p.Meaning = "Every file is as it was before. The NAS could not be made to use that at once for: " + settingsOf(r, r.NotActive) + "."
+		p.WhatToDo = strings.TrimSpace("Restart the NAS: then it does. " + p.WhatToDo)
+	}
+	return p
+}
+
+// settingsOf is what some of a record's steps are about, for people.
+func settingsOf(r *journal.Record, steps []string) string {
+	var words []string
+	for _, s := range r.Steps {
+		for _, e := range s.Effects {
+			if slices.Contains(steps, s.Name) && !slices.Contains(words, e.Setting()) {
+				words = append(words, e.Setting())
+			}
+		}
+	}
+	return strings.Join(words, ", ")
 }
 
 // endConversations ends what was begun here as that administrator before a change
