@@ -1,8 +1,8 @@
-//go:build race
+//go:build race || cheaphash
 
 package memory
 
 // The race detector watches each byte of memory, at many times the price of the
-// byte: a test hashes with less. What it makes, only a program with the detector
-// can check.
+// byte: a test hashes with less, and test/script's programs without the detector
+// do (cheaphash). What such a program makes, only such a program can check.
 const hashMemory = 256
