@@ -1,9 +1,11 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -11,6 +13,7 @@ import (
 	"github.com/paperclip-nas/paperclip/internal/domain/catalog"
 	"github.com/paperclip-nas/paperclip/internal/web/picture"
 	"github.com/paperclip-nas/paperclip/internal/x/atomicfile"
+	"github.com/paperclip-nas/paperclip/internal/x/wordwrap"
 )
 
 // facts is what `model --json` prints.
@@ -24,6 +27,7 @@ type modelOptions struct {
 	json     bool
 	firmware string
 	picture  string
+	sources  bool
 }
 
 // model says what is known about a vendor's devices.
@@ -31,12 +35,11 @@ func (a *app) model() *cobra.Command {
 	var o modelOptions
 	c := &cobra.Command{
 		Use:   "model [NAME]",
-		Short: "Say where the button is, how long to hold it and what it does, with sources",
+		Short: "Say where the button is, how long to hold it and what it does",
 		Long: `Model says what is known of a NAS: where its reset button is, how long to hold
 it, what each reset changes and keeps, and what the password is afterwards.
 NAME is a model, such as DS920+ or TS-453D, or a maker; without it all is
-listed. Every sentence has a source and a confidence: A two sources or the
-maker's own, B one good source, C weak, I concluded, ? looked for and not found.`,
+listed. Every sentence says how sure it is, and with --sources where it is from.`,
 		Args: cobra.ArbitraryArgs,
 		RunE: run(func(_ context.Context, args []string) error {
 			return a.runModel(strings.Join(args, " "), o)
@@ -44,6 +47,7 @@ maker's own, B one good source, C weak, I concluded, ? looked for and not found.
 	}
 	c.Flags().BoolVar(&o.json, "json", false, "print one JSON document")
 	c.Flags().StringVar(&o.firmware, "firmware", "", "list only what holds for that `VERSION`, such as 7.2 or 5.1.9")
+	c.Flags().BoolVar(&o.sources, "sources", false, "say of each sentence where it is from")
 	c.Flags().StringVar(&o.picture, "picture", "", "write the drawing of its back to an SVG `FILE`")
 	return c
 }
@@ -75,7 +79,7 @@ func (a *app) runModel(name string, o modelOptions) error {
 	if o.json {
 		return a.print(f)
 	}
-	a.describeModel(m, f.Facts)
+	a.describeModel(m, f.Facts, o.sources)
 	return nil
 }
 
@@ -90,20 +94,73 @@ func (a *app) writePicture(name string, shape catalog.Shape) error {
 	return nil
 }
 
-func (a *app) describeModel(m catalog.Model, known []catalog.Fact) {
+// chapters are the headings under which facts are told, by the word of their ids
+// that follows the maker's. What no other chapter has is in the last.
+func chapters() []chapter {
+	return []chapter{
+		{"Where the button is", []string{"ds", "rs", "fs", "ts", "place"}},
+		{"The button", []string{"button", "press"}},
+		{"What the short press does", []string{"mode1", "basic"}},
+		{"What the longer one does", []string{"mode2", "advanced", "status", "factory_default"}},
+		{"The password afterwards", []string{"default", "keep_password", "window"}},
+		{"Lights and beeps", []string{"led", "beep", "findme"}},
+		{"Ways in without a reset", []string{"signin", "autoblock", "block", "secure_ip", "twostep", "other_admin", "forgot_mail", "approval", "emergency_code", "quickconnect", "remote", "console", "ssh", "safe_mode"}},
+		{"Advice that is wrong", []string{"wrong", "erase_all"}},
+		{"Besides", nil},
+	}
+}
+
+type chapter struct {
+	heading string
+	words   []string
+}
+
+// chapterOf is the index of a fact's chapter.
+func chapterOf(f catalog.Fact) int {
+	parts := strings.Split(string(f.ID), ".")
+	word := parts[min(1, len(parts)-1)]
+	if parts[0] == "model" || parts[0] == "family" {
+		word = "place"
+	}
+	all := chapters()
+	if i := slices.IndexFunc(all, func(c chapter) bool { return slices.Contains(c.words, word) }); i >= 0 {
+		return i
+	}
+	return len(all) - 1
+}
+
+const factWidth = 76 // of a line, without what it is set in by
+
+func (a *app) describeModel(m catalog.Model, known []catalog.Fact, sources bool) {
 	say := func(format string, args ...any) { fmt.Fprintf(a.env.Stdout, format+"\n", args...) }
 	if m.Shape != "" {
-		say("%s %s\n\n%s\n", m.Vendor, m.Name, picture.Text(m.Shape))
+		say("%s %s\n\n%s", m.Vendor, m.Name, picture.Text(m.Shape))
 	}
+	known = slices.Clone(known)
+	slices.SortStableFunc(known, func(x, y catalog.Fact) int {
+		return cmp.Or(strings.Compare(x.Vendor, y.Vendor), chapterOf(x)-chapterOf(y))
+	})
+	under := ""
 	for _, fact := range known {
-		where := fact.Vendor
-		if fact.Models != "all" {
-			where += ", " + fact.Models
+		if here := fact.Vendor + ": " + chapters()[chapterOf(fact)].heading; here != under {
+			under = here
+			say("\n%s", here)
 		}
+		text := fact.Text + " [" + string(fact.Confidence) + "]"
 		if fact.Firmware != "all" {
-			where += ", firmware " + fact.Firmware
+			text = "Firmware " + fact.Firmware + ": " + text
 		}
-		say("%s: %s\n  [%s] from %s, confidence %s", where, fact.Text, fact.ID, fact.Source, fact.Confidence)
+		for i, line := range wordwrap.Lines(text, factWidth) {
+			say("%s%s", []string{"- ", "  "}[min(i, 1)], line)
+		}
+		if sources {
+			say("  (%s, from: %s)", fact.ID, fact.Source)
+		}
 	}
-	say("\nNothing of this was tested on vendors' hardware yet; it rests on documents.")
+	say("\nHow sure that is: A two sources or the maker's own, B one good source, C a weak one,\nI concluded, ? looked for and not found. Nothing of it was tried on a maker's hardware.")
+	if !sources {
+		say("Where each sentence is from: --sources.")
+		return
+	}
+	say("The project's notes on a maker, by paragraph, are kept beside the program and name the manual, article or\nprogram behind each; ask for a paragraph by its number, with an issue.")
 }

@@ -52,6 +52,9 @@ func TestEveryFactHasSourceAndConfidence(t *testing.T) {
 		if strings.TrimSpace(f.Source) == "" || len(f.Confidence) != 1 || !strings.Contains("ABCI?", string(f.Confidence)) {
 			t.Errorf("%s has no source or confidence: %q %q", f.ID, f.Source, f.Confidence)
 		}
+		if strings.Contains(f.Source, ".md") && f.Source != "docs/button.md" {
+			t.Errorf("%s names a file that its reader does not have: %s", f.ID, f.Source)
+		}
 		if strings.Contains(strings.ToLower(f.Text+f.Source), "tested on hardware") {
 			t.Errorf("%s claims hardware; nothing was tested on any yet", f.ID)
 		}

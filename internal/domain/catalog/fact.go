@@ -39,8 +39,18 @@ type Fact struct {
 
 // facts is written once, by whoever asks first: a look-up reads it, nobody changes it.
 var facts = sync.OnceValue(func() []Fact {
-	return slices.Concat(paperclipFacts(), synologyFacts(), qnapFacts(), modelFacts())
+	all := slices.Concat(paperclipFacts(), synologyFacts(), qnapFacts(), modelFacts())
+	for i := range all {
+		all[i].Source = inWords(all[i].Source)
+	}
+	return all
 })
+
+// inWords is a source as a reader can use it: the rows name the project's notes
+// by their files, which are kept beside the repository (CONTRIBUTING.md).
+func inWords(source string) string {
+	return strings.NewReplacer("vendors/synology.md", "project's notes on Synology", "vendors/qnap.md", "project's notes on QNAP", "requirements.md", "project's requirements").Replace(source)
+}
 
 // Facts lists everything that is known about devices.
 func Facts() []Fact { return slices.Clone(facts()) }
@@ -162,7 +172,7 @@ func DSMVersion(version, build string) string {
 }
 
 func paperclipFacts() []Fact {
-	const source = "design.md, The gesture recogniser"
+	const source = "docs/button.md"
 	p := func(id ID, text, value string) Fact {
 		return Fact{ID: id, Vendor: "Paperclip", Models: "all", Firmware: "all", Text: text, Value: value, Source: source, Confidence: A}
 	}
