@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -83,10 +84,14 @@ func (a *app) showReport(report check.Report, asJSON bool) error {
 		}
 		fmt.Fprintf(a.env.Stdout, "%s  %s\n", mark, one.Why)
 		if one.WhatToDo != "" {
-			fmt.Fprintf(a.env.Stdout, "      → %s\n", one.WhatToDo)
+			fmt.Fprintf(a.env.Stdout, "      → %s\n", strings.ReplaceAll(one.WhatToDo, " TARGET ", " "+printable.Clean(report.Device)+" "))
 		}
 	}
-	fmt.Fprintf(a.env.Stdout, "\n%s: %d of 100.\n", report.Device, report.Score)
+	more := ""
+	if report.Score < 100 {
+		more = " What is marked LOOK is what is missing."
+	}
+	fmt.Fprintf(a.env.Stdout, "\n%s: %d of 100.%s\n", printable.Clean(report.Device), report.Score, more)
 	return nil
 }
 

@@ -44,10 +44,12 @@ func (a *app) find() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "find [ADDRESS|SUBNET…]",
 		Short: "List every NAS on the network, with its status",
-		Long: `Find asks in several ways at once, and says for each value who said so. What
-devices say of themselves is a hint; "verified" says whether a device showed
-the key that this computer remembers of it. Addresses and subnets (at most a
-/16) are asked where no broadcast reaches.`,
+		Long: `Find asks the whole network in several ways at once, and changes nothing.
+Addresses and subnets (at most a /16) are asked where no broadcast reaches.
+
+What a NAS says of itself is a hint, which --json gives with who said so.
+VERIFIED says more: match, it showed the key that this computer remembers of
+it; mismatch, it showed another; unknown, there is none to compare.`,
 		RunE: run(func(ctx context.Context, args []string) error { return a.runFind(ctx, o, args) }),
 	}
 	c.Flags().BoolVar(&o.json, "json", false, "print one JSON document")

@@ -95,6 +95,8 @@ func (a *app) known(s receipt.Statement) (keys.Device, keys.Verdict) {
 	return keys.Device{}, verdict
 }
 
+const secondsUTC = "2006-01-02 15:04:05 UTC"
+
 func (a *app) showReceipt(c checked) {
 	s := c.Statement
 	say := func(format string, args ...any) {
@@ -105,8 +107,8 @@ func (a *app) showReceipt(c checked) {
 		keys.Match: "remembered here", keys.Mismatch: "NOT the key remembered for this name", keys.Unknown: "not remembered here",
 	}[c.Known])
 	say("What           %s reset, %s, of %s: %s", s.Mode, s.Scope, s.Administrator, s.Result)
-	say("Accepted       %s", s.AcceptedAt)
-	say("Done           %s", s.CommittedAt)
+	say("Accepted       %s", s.AcceptedAt.UTC().Format(secondsUTC))
+	say("Done           %s", s.CommittedAt.UTC().Format(secondsUTC))
 	for _, ch := range s.Changes {
 		say("Changed        %s: from %s to %s", ch.Setting, ch.From, ch.To)
 	}

@@ -154,9 +154,12 @@ func (a *app) summarise(o rescueOptions, res rescue.Result, err error) {
 	say("")
 	if err == nil {
 		say("You are back in: %s on %s, at %s.", res.Administrator, res.Device, res.AddressAfter)
+		if !o.yes && res.NewPassword() {
+			say("Sign in as %s with the new password, wherever you did so before.", res.Administrator)
+		}
 	}
 	if d := res.Data; d != nil {
-		say("Compared %d files (%d bytes): %d changed.", d.Files, d.Bytes, d.Changed)
+		say("Compared %d files (%s) with before: %d changed.", d.Files, size(d.Bytes), d.Changed)
 	}
 	if len(res.Restored) > 0 {
 		say("Put back: %s.", strings.Join(res.Restored, ", "))
@@ -165,11 +168,30 @@ func (a *app) summarise(o rescueOptions, res rescue.Result, err error) {
 		say("The new password is in %s.", o.passwordOut)
 	}
 	if res.Receipt != "" {
-		say("The receipt is in %s; check it with: paperclip receipt verify %s", res.Receipt, res.Receipt)
+		say("What was changed stands in a receipt that the NAS has signed; to read it:\n  paperclip receipt verify %s", quoted(res.Receipt))
 	}
 	for _, n := range res.NotDone {
 		say("Not done: %s.", n)
 	}
+}
+
+// size is a number of bytes for people.
+func size(bytes int64) string {
+	switch {
+	case bytes >= 1e9:
+		return fmt.Sprintf("%.1f GB", float64(bytes)/1e9)
+	case bytes >= 1e6:
+		return fmt.Sprintf("%.1f MB", float64(bytes)/1e6)
+	}
+	return fmt.Sprintf("%d bytes", bytes)
+}
+
+// quoted is a path as a shell takes it.
+func quoted(path string) string {
+	if strings.ContainsAny(path, " '\"$&()") {
+		return `"` + path + `"`
+	}
+	return path
 }
 
 // checkRescue judges the flags before anything is looked for.

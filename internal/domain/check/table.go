@@ -146,7 +146,7 @@ func recoveryKey(f Facts) (answer, bool) {
 	if !*f.RecoveryKey {
 		return answer{why: "There is no recovery key, so no snapshot is sealed for you.", whatToDo: "`paperclip snapshot TARGET -o FILE` makes one, and prints it once."}, true
 	}
-	return answer{ok: true, why: "Snapshots are sealed to your recovery key. You need to have it still."}, true
+	return answer{ok: true, why: "Snapshots are sealed to your recovery key. Make sure that you still have it."}, true
 }
 
 func snapshot(f Facts) (answer, bool) {

@@ -86,6 +86,19 @@ func (r *run) fetchReceipt(ctx context.Context) {
 	}
 }
 
+// progressWords is how far a transaction is, for people; a state that this version
+// does not know is shown as it came.
+func progressWords(state string) string {
+	words, ok := map[string]string{
+		"accepted": "written down", "persisted": "written", "activated": "in force", "verified": "checked",
+		"trial": "on trial", "committed": "done", "undoing": "being taken back", "reverted": "being taken back", "undone": "taken back",
+	}[state]
+	if !ok {
+		return printable.Clean(state)
+	}
+	return words
+}
+
 func (r *run) followed(reply deviceapi.ProgressReply) (bool, error) {
 	finished := 0
 	for _, s := range reply.Steps {
@@ -93,7 +106,7 @@ func (r *run) followed(reply deviceapi.ProgressReply) (bool, error) {
 			finished++
 		}
 	}
-	r.cfg.Person.Tell(Event{Kind: Progress, Step: Follow, Text: printable.Clean(reply.State), Done: finished, Total: len(reply.Steps)})
+	r.cfg.Person.Tell(Event{Kind: Progress, Step: Follow, Text: progressWords(reply.State), Done: finished, Total: len(reply.Steps)})
 	if !reply.Done {
 		return false, nil
 	}

@@ -37,6 +37,14 @@ type Result struct {
 	Guided bool `json:"-"`
 }
 
+// NewPassword tells whether a new password was set for somebody.
+func (r Result) NewPassword() bool {
+	if r.Guided {
+		return r.Administrator != ""
+	}
+	return r.Plan != nil && r.Way != SoftClaimNetwork && r.Administrator != ""
+}
+
 // result puts the state into the words of the contract.
 func (st State) result(receiptPath string) Result {
 	r := Result{

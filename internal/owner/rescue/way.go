@@ -49,9 +49,9 @@ func Ways() []Way {
 		{ID: "hub_grant", Text: "Ask the hub for a grant", Changes: "one password", Keeps: all + " else", Takes: "24 to 48 hours"},
 		{ID: Console, Text: "Set a new password at the console of the NAS, as root", Changes: "one password", Keeps: all + " else", Takes: "5 to 10 minutes", Anyone: true},
 		{ID: SoftClaimCredentials, Text: "Hold the reset button, and set a new password for one administrator", Changes: "one administrator's password", Keeps: "every file, every other account, the network", Takes: "2 to 5 minutes", Built: true},
-		{ID: SoftClaimNetwork, Text: "Hold the reset button, and set the network back to DHCP", Changes: "network settings", Keeps: "every file and every password", Takes: "2 to 5 minutes", Built: true},
+		{ID: SoftClaimNetwork, Text: "Hold the reset button, and set the network back to automatic addresses (DHCP): for a NAS that cannot be reached", Changes: "network settings", Keeps: "every file and every password", Takes: "2 to 5 minutes", Built: true},
 		{ID: "safe_mode", Text: "Start the NAS in safe mode", Changes: "one password", Keeps: all + " else", Takes: "10 minutes"},
-		{ID: SoftClaimAll, Text: "Hold the reset button, and set back password, network and protection as the vendors' Mode 1 does", Changes: "one password, network, guest account, auto block, firewall", Keeps: "every file and every other account", Takes: "2 to 5 minutes", Built: true},
+		{ID: SoftClaimAll, Text: "Hold the reset button, and set back one password, the network and the protection: for when it is not known what is wrong", Changes: "one password, network, guest account, firewall, the block after failed sign-ins", Keeps: "every file and every other account", Takes: "2 to 5 minutes", Built: true},
 		{ID: HardClaim, Text: "Hold the reset button twice, and set back everything but the files: not needed for a forgotten password", Changes: "every system setting", Keeps: "every file, and who it belongs to", Takes: "5 to 15 minutes", Built: true},
 	}
 }
