@@ -136,12 +136,12 @@ func Build(r Request, s nas.Settings, covered Coverage) Plan {
 		case known && f.Present:
 			p.add(e, s, r)
 			if f.Why != "" { // of one part; another can be changed
-				p.NotCovered = append(p.NotCovered, fmt.Sprintf("%s (%s), in part: %s", e.Setting(), e, f.Why))
+				p.NotCovered = append(p.NotCovered, fmt.Sprintf("%s, in part: %s", e.Setting(), f.Why))
 			}
 		case known:
-			p.NotCovered = append(p.NotCovered, fmt.Sprintf("%s (%s): %s", e.Setting(), e, f.Why))
+			p.NotCovered = append(p.NotCovered, fmt.Sprintf("%s: %s", e.Setting(), f.Why))
 		default:
-			p.NotCovered = append(p.NotCovered, fmt.Sprintf("%s (%s): nothing of the kind is managed on this NAS", e.Setting(), e))
+			p.NotCovered = append(p.NotCovered, e.Setting()+": nothing of the kind is managed on this NAS")
 		}
 	}
 	p.Keeps = keeps(r, s, covered)
