@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -16,7 +15,6 @@ import (
 	"github.com/paperclip-nas/paperclip/internal/domain/catalog"
 	"github.com/paperclip-nas/paperclip/internal/x/atomicfile"
 	"github.com/paperclip-nas/paperclip/internal/x/opfs"
-	"github.com/paperclip-nas/paperclip/internal/x/strictjson"
 )
 
 // codes are the recovery codes that were given out: not the codes, but their
@@ -42,15 +40,11 @@ type oneCode struct {
 
 func loadCodes(fsys opfs.FS, dir string, rand io.Reader) (*codes, error) {
 	c := &codes{fsys: fsys, file: path.Join(dir, "codes.json"), kept: codesFile{Version: 1, Users: map[string][]oneCode{}}}
-	raw, err := fsys.ReadFile(c.file)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-	case err != nil:
-		return nil, fmt.Errorf("reading the recovery codes: %w", err)
-	default:
-		if err := strictjson.Unmarshal(raw, &c.kept); err != nil || c.kept.Version != 1 {
-			return nil, fmt.Errorf("%s cannot be understood: %w", c.file, errors.Join(err))
-		}
+	if err := readState(fsys, c.file, &c.kept); err != nil {
+		return nil, err
+	}
+	if c.kept.Version != 1 {
+		return nil, fmt.Errorf("%s is of version %d, not 1", c.file, c.kept.Version)
 	}
 	if c.kept.Users == nil {
 		c.kept.Users = map[string][]oneCode{}
@@ -131,12 +125,8 @@ func (c *codes) keep(op, user string, list []oneCode) error {
 		next.Users[u] = l
 	}
 	next.Users[user] = list
-	raw, err := json.MarshalIndent(next, "", " ")
-	if err != nil {
+	if err := writeState(c.fsys, op, c.file, next); err != nil {
 		return err
-	}
-	if err := atomicfile.Replace(c.fsys, op, c.file, append(raw, '\n'), atomicfile.Options{Mode: 0o600}); err != nil {
-		return fmt.Errorf("keeping the recovery codes: %w", err)
 	}
 	c.kept = next
 	return nil

@@ -2,10 +2,7 @@ package core
 
 import (
 	"crypto/ed25519"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
 	"path"
 	"slices"
 	"time"
@@ -14,9 +11,7 @@ import (
 	"github.com/paperclip-nas/paperclip/internal/domain/catalog"
 	"github.com/paperclip-nas/paperclip/internal/domain/reset"
 	"github.com/paperclip-nas/paperclip/internal/protocol/identity"
-	"github.com/paperclip-nas/paperclip/internal/x/atomicfile"
 	"github.com/paperclip-nas/paperclip/internal/x/opfs"
-	"github.com/paperclip-nas/paperclip/internal/x/strictjson"
 )
 
 // Owner is a key that opens an owner's conversation. A key is enrolled when a
@@ -50,16 +45,12 @@ type ownersFile struct {
 
 func loadOwners(fsys opfs.FS, dir string) (*owners, error) {
 	o := &owners{fsys: fsys, file: path.Join(dir, "owners.json")}
-	raw, err := fsys.ReadFile(o.file)
-	if errors.Is(err, fs.ErrNotExist) {
-		return o, nil
+	f := ownersFile{Version: 1}
+	if err := readState(fsys, o.file, &f); err != nil {
+		return nil, err
 	}
-	if err != nil {
-		return nil, fmt.Errorf("reading the owner keys: %w", err)
-	}
-	var f ownersFile
-	if err := strictjson.Unmarshal(raw, &f); err != nil || f.Version != 1 {
-		return nil, fmt.Errorf("%s cannot be understood: %w", o.file, errors.Join(err))
+	if f.Version != 1 {
+		return nil, fmt.Errorf("%s is of version %d, not 1", o.file, f.Version)
 	}
 	for _, one := range f.Owners {
 		if len(one.PublicKey) != ed25519.PublicKeySize {
@@ -147,12 +138,8 @@ func (o *owners) of(key ed25519.PublicKey) []Owner {
 }
 
 func (o *owners) keep(op string, list []Owner) error {
-	raw, err := json.MarshalIndent(ownersFile{Version: 1, Owners: list}, "", " ")
-	if err != nil {
+	if err := writeState(o.fsys, op, o.file, ownersFile{Version: 1, Owners: list}); err != nil {
 		return err
-	}
-	if err := atomicfile.Replace(o.fsys, op, o.file, append(raw, '\n'), atomicfile.Options{Mode: 0o600, Enforce: true}); err != nil {
-		return fmt.Errorf("keeping the owner keys: %w", err)
 	}
 	o.kept, o.behind = list, false
 	return nil

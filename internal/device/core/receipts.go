@@ -2,11 +2,8 @@ package core
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
 	"path"
-	"slices"
 	"strings"
 	"time"
 
@@ -24,21 +21,7 @@ func (c *Core) receiptsDir() string { return path.Join(c.cfg.Dir, "receipts") }
 
 // receiptNames lists the files, the oldest first.
 func (c *Core) receiptNames() ([]string, error) {
-	entries, err := c.cfg.FS.ReadDir(c.receiptsDir())
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	var names []string
-	for _, e := range entries {
-		if strings.HasSuffix(e.Name(), ".json") && !strings.HasPrefix(e.Name(), ".") {
-			names = append(names, e.Name())
-		}
-	}
-	slices.Sort(names)
-	return names, nil
+	return namesIn(c.cfg.FS, c.receiptsDir(), ".json")
 }
 
 // ReceiptList is what ReadReceipts answers.

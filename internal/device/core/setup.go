@@ -4,15 +4,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"path"
 
 	"github.com/paperclip-nas/paperclip/internal/device/journal"
 	"github.com/paperclip-nas/paperclip/internal/domain/nas"
 	"github.com/paperclip-nas/paperclip/internal/domain/reset"
-	"github.com/paperclip-nas/paperclip/internal/x/atomicfile"
 	"github.com/paperclip-nas/paperclip/internal/x/opfs"
-	"github.com/paperclip-nas/paperclip/internal/x/strictjson"
 )
 
 // setUp is what is still to be done after the last hard reset: the owner chose
@@ -32,15 +29,11 @@ type setUpFile struct {
 
 func loadSetUp(fsys opfs.FS, dir string) (*setUp, error) {
 	s := &setUp{fsys: fsys, file: path.Join(dir, "setup.json"), kept: setUpFile{Version: 1}}
-	raw, err := fsys.ReadFile(s.file)
-	if errors.Is(err, fs.ErrNotExist) {
-		return s, nil
+	if err := readState(fsys, s.file, &s.kept); err != nil {
+		return nil, err
 	}
-	if err != nil {
-		return nil, fmt.Errorf("reading what is left to set up: %w", err)
-	}
-	if err := strictjson.Unmarshal(raw, &s.kept); err != nil || s.kept.Version != 1 {
-		return nil, fmt.Errorf("%s cannot be understood: %w", s.file, errors.Join(err))
+	if s.kept.Version != 1 {
+		return nil, fmt.Errorf("%s is of version %d, not 1", s.file, s.kept.Version)
 	}
 	return s, nil
 }
@@ -69,12 +62,8 @@ func (s *setUp) done() error {
 }
 
 func (s *setUp) keep(op string, next setUpFile) error {
-	raw, err := json.Marshal(next)
-	if err != nil {
+	if err := writeState(s.fsys, op, s.file, next); err != nil {
 		return err
-	}
-	if err := atomicfile.Replace(s.fsys, op, s.file, append(raw, '\n'), atomicfile.Options{Mode: 0o600}); err != nil {
-		return fmt.Errorf("noting what is left to set up: %w", err)
 	}
 	s.kept = next
 	return nil

@@ -2,13 +2,9 @@ package core
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"path"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/paperclip-nas/paperclip/internal/device/bundle"
@@ -17,7 +13,6 @@ import (
 	"github.com/paperclip-nas/paperclip/internal/protocol/snapshot"
 	"github.com/paperclip-nas/paperclip/internal/x/atomicfile"
 	"github.com/paperclip-nas/paperclip/internal/x/opfs"
-	"github.com/paperclip-nas/paperclip/internal/x/strictjson"
 )
 
 // snapshotsKept is how many snapshots of before a change stay on the device.
@@ -41,28 +36,20 @@ type recoveryFile struct {
 }
 
 func loadRecovery(fsys opfs.FS, dir string) (*recovery, error) {
-	r := &recovery{fsys: fsys, file: path.Join(dir, "recovery.json")}
-	raw, err := fsys.ReadFile(r.file)
-	if errors.Is(err, fs.ErrNotExist) {
-		return r, nil
+	r := &recovery{fsys: fsys, file: path.Join(dir, "recovery.json"), kept: recoveryFile{Version: 1}}
+	if err := readState(fsys, r.file, &r.kept); err != nil {
+		return nil, err
 	}
-	if err != nil {
-		return nil, fmt.Errorf("reading the recovery key's public half: %w", err)
-	}
-	if err := strictjson.Unmarshal(raw, &r.kept); err != nil || r.kept.Version != 1 || !snapshot.ValidRecipient(r.kept.Recipient) {
-		return nil, fmt.Errorf("%s cannot be understood: %w", r.file, errors.Join(err))
+	if r.kept.Version != 1 || r.kept.Recipient != "" && !snapshot.ValidRecipient(r.kept.Recipient) {
+		return nil, fmt.Errorf("%s cannot be understood", r.file)
 	}
 	return r, nil
 }
 
 func (r *recovery) set(f recoveryFile) error {
 	f.Version = 1
-	raw, err := json.Marshal(f)
-	if err != nil {
+	if err := writeState(r.fsys, "recovery.set", r.file, f); err != nil {
 		return err
-	}
-	if err := atomicfile.Replace(r.fsys, "recovery.set", r.file, append(raw, '\n'), atomicfile.Options{Mode: 0o600, Enforce: true}); err != nil {
-		return fmt.Errorf("keeping the recovery key's public half: %w", err)
 	}
 	r.kept = f
 	return nil
@@ -147,18 +134,7 @@ func (c *Core) snapshotsDir() string { return path.Join(c.cfg.Dir, "snapshots") 
 
 // snapshotNames lists what was kept, the oldest first: 000001-<transaction>.snapshot.
 func (c *Core) snapshotNames() ([]string, error) {
-	entries, err := c.cfg.FS.ReadDir(c.snapshotsDir())
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	var names []string
-	for _, e := range entries {
-		if strings.HasSuffix(e.Name(), ".snapshot") && !strings.HasPrefix(e.Name(), ".") {
-			names = append(names, e.Name())
-		}
-	}
-	slices.Sort(names)
-	return names, err
+	return namesIn(c.cfg.FS, c.snapshotsDir(), ".snapshot")
 }
 
 func (c *Core) keptSnapshot(nth int) ([]byte, error) {

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
+	"strings"
 
 	"github.com/paperclip-nas/paperclip/internal/x/atomicfile"
 	"github.com/paperclip-nas/paperclip/internal/x/opfs"
@@ -40,4 +42,24 @@ func writeState(fsys opfs.FS, op, file string, v any) error {
 		return fmt.Errorf("writing %s: %w", file, err)
 	}
 	return nil
+}
+
+// namesIn lists the files of a folder whose names end so, in their order. What a cut
+// write left is none of them; nor is there any where the folder is not there yet.
+func namesIn(fsys opfs.FS, dir, ending string) ([]string, error) {
+	entries, err := fsys.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, e := range entries {
+		if strings.HasSuffix(e.Name(), ending) && !strings.HasPrefix(e.Name(), ".") {
+			names = append(names, e.Name())
+		}
+	}
+	slices.Sort(names)
+	return names, nil
 }
