@@ -19,6 +19,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -66,8 +67,9 @@ type device struct {
 	up      clock.Boot // nil: each start of core is one of the system
 	told    *fakeNotifier
 	cable   core.Cable
-	rand    io.Reader // nil: the system's
-	hook    opfs.Hook // around every write of core's own
+	rand    io.Reader    // nil: the system's
+	hook    opfs.Hook    // around every write of core's own
+	ahead   atomic.Int64 // nanoseconds that the wall clock was set forward by
 	stop    func()
 
 	sessions core.Sessions
@@ -81,6 +83,14 @@ type fakeBoot struct {
 }
 
 func (b fakeBoot) Up() (string, time.Duration, error) { return b.start, time.Since(b.begun), nil }
+
+// setClock is a clock whose wall clock somebody sets.
+type setClock struct {
+	clock.Clock
+	ahead *atomic.Int64
+}
+
+func (c setClock) Now() time.Time { return c.Clock.Now().Add(time.Duration(c.ahead.Load())) }
 
 // fakeNotifier is what people are told, and fails where it is told to.
 type fakeNotifier struct {
@@ -231,7 +241,7 @@ func (d *device) config(change func([]setting.Adapter) []setting.Adapter) core.C
 	if change != nil {
 		adapters = change(adapters)
 	}
-	clk := clock.System()
+	clk := setClock{clock.System(), &d.ahead}
 	d.starts++
 	d.panel = memory.New(clk)
 	d.ear = d.panel.Listen()

@@ -55,7 +55,29 @@ func loadNotices(fsys opfs.FS, dir string) (*notices, error) {
 
 // current are those of the last week.
 func (n *notices) current(now time.Time) []deviceapi.Notice {
-	return slices.DeleteFunc(slices.Clone(n.kept.Notices), func(o deviceapi.Notice) bool { return now.Sub(o.At) >= noticeLasts })
+	return slices.DeleteFunc(slices.Clone(n.kept.Notices), func(o deviceapi.Notice) bool { return !undated(o, now) && now.Sub(o.At) >= noticeLasts })
+}
+
+// undated tells whether a notice is from before the clock was set, and it is set
+// now: a NAS whose battery is empty starts in 1970.
+func undated(o deviceapi.Notice, now time.Time) bool {
+	made := time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC) // this program is younger
+	return o.At.Before(made) && !now.Before(made)
+}
+
+// date has the week of undated notices begin now.
+func (n *notices) date(now time.Time) error {
+	if !slices.ContainsFunc(n.kept.Notices, func(o deviceapi.Notice) bool { return undated(o, now) }) {
+		return nil
+	}
+	list := slices.Clone(n.kept.Notices)
+	for i := range list {
+		if undated(list[i], now) {
+			list[i].At = now.UTC().Truncate(time.Second)
+		}
+	}
+	n.kept.Notices = list // also where it cannot be written
+	return writeState(n.fsys, "notices.date", n.file, n.kept)
 }
 
 func (n *notices) add(id catalog.ID, now time.Time) error {
@@ -92,6 +114,9 @@ func (c *Core) tell(id catalog.ID) {
 
 // showBanner brings the banner up to date.
 func (c *Core) showBanner() {
+	if err := c.notices.date(c.cfg.Clock.Now()); err != nil {
+		c.cfg.Log.Error("when the notices are from could not be written down", "error", err)
+	}
 	text := banner(c.cfg.Name, c.notices.current(c.cfg.Clock.Now()))
 	if c.cfg.Notifier == nil || c.bannerShown != nil && *c.bannerShown == text {
 		return

@@ -271,6 +271,32 @@ func TestNoticesLastAWeek(t *testing.T) {
 	})
 }
 
+// D11: on a NAS that starts without knowing the time, a notice is shown for a week
+// from when its clock is set.
+func TestNoticeOfBeforeTheClockWasSet(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := start(t, nil) // synctest begins in the year 2000
+		d.resetAs(newKey(t), ofAnna(), newPassword)
+		d.ahead.Store(int64(26 * 365 * 24 * time.Hour))
+		for day := range 7 {
+			if n := d.about().Notices; len(n) != 1 {
+				t.Fatalf("after %d days: %+v", day, n)
+			}
+			time.Sleep(time.Minute)
+			d.stop()
+			d.boot(nil)
+			if banner, _ := d.told.read(); !strings.Contains(banner, "was reset") || !strings.Contains(banner, "202") {
+				t.Errorf("after %d days, at sign-in: %q", day, banner)
+			}
+			time.Sleep(24*time.Hour - 2*time.Minute)
+		}
+		time.Sleep(time.Hour)
+		if n := d.about().Notices; len(n) != 0 {
+			t.Errorf("after a week: %+v", n)
+		}
+	})
+}
+
 // E13, promise 7: a second factor goes with a second proof, and only where it
 // was asked for.
 func TestSecondFactorIsTakenAwayWithAProof(t *testing.T) {
