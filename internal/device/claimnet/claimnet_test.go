@@ -309,15 +309,16 @@ func TestEveryCard(t *testing.T) {
 		link set third master br0
 		link set br0 up
 		link set second up
-		link set third up
-		-n lan link add room type bridge
-		-n lan link set out2 master room
-		-n lan link set out3 master room
-		-n lan link set out2 up
-		-n lan link set out3 up
-		-n lan addr add 169.254.9.8/16 dev room
-		-n lan link set room up
-		-n lan addr del 169.254.9.9/16 dev out`)
+		link set third up`)
+	script(t, `
+		link add room type bridge
+		link set out2 master room
+		link set out3 master room
+		link set out2 up
+		link set out3 up
+		addr add 169.254.9.8/16 dev room
+		link set room up
+		addr del 169.254.9.9/16 dev out`, "-n", "lan")
 	settle(t, "second", "third", "br0")
 	answer(t, port)
 	before := system(t)
@@ -448,6 +449,7 @@ func TestNoCard(t *testing.T) {
 		link set docker0 up
 		tuntap add dev vpn mode tap
 		link set vpn up`)
+	settle(t, "docker0")
 	before := system(t)
 	c := newClaim(nil)
 	if err := c.Open(t.Context(), c.tell); !errors.Is(err, ErrNoNIC) {

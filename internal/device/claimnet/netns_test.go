@@ -15,12 +15,14 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
 
@@ -81,14 +83,17 @@ func command(t *testing.T, args ...string) string {
 	return string(out)
 }
 
-// script runs one ip(8) command a line.
-func script(t *testing.T, lines string) {
+// script runs one ip(8) command a line, all in one process, and returns what it
+// wrote.
+func script(t *testing.T, lines string, options ...string) string {
 	t.Helper()
-	for line := range strings.Lines(lines) {
-		if line = strings.TrimSpace(line); line != "" {
-			command(t, append([]string{"ip"}, strings.Fields(line)...)...)
-		}
+	cmd := exec.CommandContext(t.Context(), "ip", append(options, "-batch", "-")...)
+	cmd.Stdin = strings.NewReader(lines)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("ip %v: %v\n%s\n%s", options, err, lines, out)
 	}
+	return string(out)
 }
 
 // lan makes a NAS (this namespace, its card "nic" with a static address of a
@@ -102,11 +107,12 @@ func lan(t *testing.T) {
 		link add nic type veth peer name out netns lan
 		addr add 10.99.0.5/24 dev nic
 		link set nic up
-		route add default via 10.99.0.1 dev nic
-		-n lan link set lo up
-		-n lan addr add 192.168.77.1/24 dev out
-		-n lan addr add 169.254.9.9/16 dev out
-		-n lan link set out up`)
+		route add default via 10.99.0.1 dev nic`)
+	script(t, `
+		link set lo up
+		addr add 192.168.77.1/24 dev out
+		addr add 169.254.9.9/16 dev out
+		link set out up`, "-n", "lan")
 	settle(t, "nic")
 }
 
@@ -114,10 +120,14 @@ func lan(t *testing.T) {
 // before and after can be compared.
 func settle(t *testing.T, links ...string) {
 	t.Helper()
-	for _, link := range links {
-		eventually(t, "the IPv6 address of "+link, func() bool {
-			got := command(t, "ip", "-6", "addr", "show", "dev", link)
-			return strings.Contains(got, "fe80:") && !strings.Contains(got, "tentative")
+	for _, name := range links {
+		link, err := netlink.LinkByName(name)
+		must(t, err)
+		eventually(t, "the IPv6 address of "+name, func() bool {
+			addrs, err := netlink.AddrList(link, netlink.FAMILY_V6)
+			must(t, err)
+			tentative := slices.ContainsFunc(addrs, func(a netlink.Addr) bool { return a.Flags&unix.IFA_F_TENTATIVE != 0 })
+			return !tentative && slices.ContainsFunc(addrs, func(a netlink.Addr) bool { return a.IP.IsLinkLocalUnicast() })
 		})
 	}
 }
@@ -228,13 +238,9 @@ var timers = regexp.MustCompile(`\w+_timer +[0-9.]+ `)
 func system(t *testing.T) string {
 	t.Helper()
 	var b strings.Builder
+	b.WriteString(script(t, "link\naddr\nrule\nroute show table all\n", "-o", "-d")) // routes of IPv6 too
 	for _, args := range [][]string{
-		{"ip", "-o", "-d", "link"},
-		{"ip", "-o", "addr"},
-		{"ip", "-4", "rule"},
 		{"ip", "-6", "rule"},
-		{"ip", "-4", "route", "show", "table", "all"},
-		{"ip", "-6", "route", "show", "table", "all"},
 		{"nft", "list", "ruleset"},
 		{"find", "/run", "-not", "-path", "/run/netns*", "-type", "f"},
 	} {
