@@ -66,3 +66,16 @@ func TestMove(t *testing.T) {
 		t.Errorf("err = %v for a file that is gone", err)
 	}
 }
+
+// An entry that is not there is never made, and one that is there never taken out.
+func TestSpanIsReplacedOrLeft(t *testing.T) {
+	e := entry.Span("file", func(text string) (from, to int, ok bool) {
+		from = strings.Index(text, "=") + 1
+		return from, len(text), from > 0
+	})
+	for text, want := range map[string]string{"a=b": "a=c", "a": "a"} {
+		if got := e.Set(text, ownfile.Text("c")); got != want || e.Set(text, nil) != text {
+			t.Errorf("%q became %q, and %q", text, got, e.Set(text, nil))
+		}
+	}
+}
