@@ -2,6 +2,7 @@ package hostname_test
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -141,5 +142,89 @@ func TestWhatIsThere(t *testing.T) {
 	}
 	if s.name != "cellar" {
 		t.Errorf("back to %q", s.name)
+	}
+}
+
+// Verify reads both: the file, and the name in force.
+func TestVerifyReadsBoth(t *testing.T) {
+	s := newSystem(t)
+	steps, err := s.adapter().Prepare(t.Context(), request("attic"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.adapter().Persist(t.Context(), steps[0]); err != nil {
+		t.Fatal(err)
+	}
+	if s.adapter().Verify(t.Context(), steps[0]) == nil {
+		t.Error("the old name is in force, and it is content")
+	}
+	s.name = "attic"
+	if err := s.adapter().Verify(t.Context(), steps[0]); err != nil {
+		t.Error(err)
+	}
+	s.write(t, "hostname", "theirs\n")
+	if s.adapter().Verify(t.Context(), steps[0]) == nil {
+		t.Error("the file has another name, and it is content")
+	}
+}
+
+// fails is a systemd-hostnamed that refuses.
+type fails struct{}
+
+func (fails) Run(context.Context, string, opfs.Command) (opfs.Output, error) {
+	return opfs.Output{ExitCode: 1, Stderr: []byte("no")}, nil
+}
+
+// Where systemd-hostnamed fails, nothing is called here or done.
+func TestHostnamedFails(t *testing.T) {
+	s := newSystem(t)
+	steps, err := s.adapter().Prepare(t.Context(), request("attic"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	broken := hostname.New(hostname.Config{FS: opfs.Under(s.root, opfs.OS(nil)), Runner: fails{}})
+	if found, err := broken.Detect(t.Context()); err != nil || found.Present {
+		t.Errorf("%+v %v", found, err)
+	}
+	if broken.Activate(t.Context(), steps[0]) == nil || broken.Verify(t.Context(), steps[0]) == nil {
+		t.Error("its failure is taken for done")
+	}
+}
+
+// Only the machine's own name is a word to be replaced, and a comment is no name.
+func TestWordsOfTheLine(t *testing.T) {
+	s := newSystem(t)
+	s.write(t, "hostname", "# ours\ncellar\n")
+	s.write(t, "hosts", "127.0.1.1 wine-cellar cellar\n")
+	steps, err := s.adapter().Prepare(t.Context(), request("attic"))
+	if err != nil || len(steps) != 2 {
+		t.Fatal(steps, err)
+	}
+	if err := s.adapter().Persist(t.Context(), steps[1]); err != nil || s.read(t, "hosts") != "127.0.1.1 wine-cellar attic\n" {
+		t.Errorf("%v: %q", err, s.read(t, "hosts"))
+	}
+	soft := request("attic")
+	soft.Mode, soft.Scope = reset.Soft, reset.All
+	if steps, err := s.adapter().Prepare(t.Context(), soft); err != nil || len(steps) != 0 {
+		t.Errorf("a soft reset renames: %v %v", steps, err)
+	}
+}
+
+// R6: a snapshot puts a name and the machine's own line there, and nothing else.
+func TestRestoreRefuses(t *testing.T) {
+	s := newSystem(t)
+	for name, value := range map[string]string{
+		"no name":        `{"hostname":"#\n","hosts":null}`,
+		"an option":      `{"hostname":"-x\n","hosts":null}`,
+		"words":          `{"hostname":"a b\n","hosts":null}`,
+		"a long name":    `{"hostname":"` + strings.Repeat("a", 254) + `\n","hosts":null}`,
+		"a long file":    `{"hostname":"a\n` + strings.Repeat("#", 4096) + `","hosts":null}`,
+		"a line more":    `{"hostname":"a\n","hosts":"127.0.1.1 a\n6.6.6.6 bank.example"}`,
+		"another's line": `{"hostname":"a\n","hosts":"6.6.6.6 bank.example"}`,
+	} {
+		raw := []byte(`{"version":1,"adapter":"hostname","value":` + value + `}`)
+		if steps, err := s.adapter().PrepareRestore(t.Context(), raw); !errors.Is(err, setting.ErrSaved) {
+			t.Errorf("%s: %d steps, %v", name, len(steps), err)
+		}
 	}
 }
