@@ -2,8 +2,10 @@ package shares_test
 
 import (
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -222,5 +224,85 @@ func TestElsewhere(t *testing.T) {
 	s := &system{root: t.TempDir()}
 	if found, err := s.adapter().Detect(t.Context()); err != nil || found.Present || found.Why == "" {
 		t.Errorf("nothing: %+v %v", found, err)
+	}
+}
+
+// The program that shares reads its file again; the other has no need to.
+func TestReload(t *testing.T) {
+	for i, service := range []string{"smbd.service", "nfs-server.service"} {
+		s := household(t)
+		systemd := &unittest.Systemd{Root: s.root, Units: map[string]*unittest.Unit{service: {Active: true}}}
+		a := shares.New(systemd.System(), func() json.RawMessage { return s.baseline })
+		steps, err := a.Prepare(t.Context(), hard())
+		if err != nil || len(steps) != 2 {
+			t.Fatal(steps, err)
+		}
+		for j, st := range steps {
+			systemd.Ops = nil
+			if err := a.Activate(t.Context(), st); err != nil || slices.Contains(systemd.Ops, "shares.activate.reload") != (i == j) {
+				t.Errorf("%s, %s: %v %v", service, st.Name, systemd.Ops, err)
+			}
+		}
+	}
+}
+
+// A baseline that lacks a file takes none away, and one that cannot be read is none.
+func TestNoFileIsMadeOrTaken(t *testing.T) {
+	for name, baseline := range map[string]string{
+		"exports only": `{"version":1,"adapter":"shares","value":{"samba":null,"exports":"# none\n"}}`,
+		"damaged":      `{"version":1,"adapter":"shares","value":{"samba":"workgroup = X\n[a]\n","exports":"x\u0000"}}`,
+	} {
+		s := household(t)
+		s.write(t, "etc/samba/smb.conf", installed)
+		s.baseline = json.RawMessage(baseline)
+		steps, err := s.adapter().Prepare(t.Context(), hard())
+		for _, st := range steps {
+			if strings.Contains(st.Name, "smb.conf") || name == "damaged" {
+				t.Errorf("%s: %s", name, st.Data)
+			}
+		}
+		if err != nil {
+			t.Error(name, err)
+		}
+	}
+	s := household(t)
+	if err := os.Remove(filepath.Join(s.root, "etc/samba/smb.conf")); err != nil {
+		t.Fatal(err)
+	}
+	if steps, err := s.adapter().Prepare(t.Context(), hard()); err != nil || len(steps) != 1 {
+		t.Errorf("without Samba: %v %v", steps, err)
+	}
+}
+
+// R6: what a snapshot puts there is shares, in a file that is the owner's.
+func TestRestoreRefuses(t *testing.T) {
+	s := household(t)
+	for name, value := range map[string]string{
+		"global settings": `{"samba":"map to guest = bad user\n[a]\n","exports":null}`,
+		"no text":         `{"samba":null,"exports":"a\u0000"}`,
+	} {
+		raw := json.RawMessage(`{"version":1,"adapter":"shares","value":` + value + `}`)
+		if steps, err := s.adapter().PrepareRestore(t.Context(), raw); !errors.Is(err, setting.ErrSaved) {
+			t.Errorf("%s: %d steps, %v", name, len(steps), err)
+		}
+	}
+	s.write(t, "etc/samba/smb.conf", "# auto-generated\n"+installed)
+	if steps, err := s.adapter().PrepareRestore(t.Context(), s.baseline); !errors.Is(err, setting.ErrSaved) {
+		t.Errorf("a generated file: %d steps, %v", len(steps), err)
+	}
+}
+
+// What cannot be read is not taken for not there; nor is a file without an end.
+func TestUnreadable(t *testing.T) {
+	s := &system{root: t.TempDir()}
+	s.write(t, "etc/samba/smb.conf/inside", "")
+	if found, err := s.adapter().Detect(t.Context()); err == nil {
+		t.Errorf("%+v", found)
+	}
+	s = household(t)
+	s.write(t, "etc/samba/smb.conf", "[global]")
+	carryOut(t, s)
+	if text := s.read(t, "etc/samba/smb.conf"); !strings.HasPrefix(text, "[global]\n[homes]\n") {
+		t.Errorf("%q", text)
 	}
 }
