@@ -13,7 +13,7 @@ import (
 )
 
 // keep runs the contract of a setting.Keeper (R6): what Save gave,
-// PrepareRestore brings back, by steps like any other.
+// PrepareRestore brings back to the byte, by steps like any other.
 func keep(t *testing.T, build func(testing.TB) System) {
 	t.Run("SaveHasNoSideEffect", func(t *testing.T) { save(t, build(t)) })
 	t.Run("RestoreOfWhatIsSo", func(t *testing.T) { soAlready(t, build(t)) })
@@ -98,6 +98,7 @@ func soAlready(t *testing.T, s System) {
 }
 
 func restore(t *testing.T, s System) {
+	stored := s.Stored(t)
 	then := saveOf(t, s)
 	var settings, again nas.Settings
 	must(t, "read", s.Adapter.Read(t.Context(), &settings))
@@ -127,6 +128,9 @@ func restore(t *testing.T, s System) {
 	carryOut(t, s, all)
 	if now := saveOf(t, s); !bytes.Equal(then, now) {
 		t.Errorf("not as saved\nthen: %s\nnow:  %s", then, now)
+	}
+	if now := s.Stored(t); !bytes.Equal(stored, now) {
+		t.Errorf("not stored as it was\nthen: %s\nnow:  %s", stored, now)
 	}
 	if s.Change == nil { // else Read may show what a snapshot does not hold
 		must(t, "read", s.again(t).Read(t.Context(), &again))

@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -84,7 +85,8 @@ func TestNewAdministratorContract(t *testing.T) {
 				}
 			},
 			Change: func(t testing.TB, n int) {
-				d.Put("/etc/shadow", crashfs.File{Data: fmt.Appendf(nil, "%sben:$6$x$%d:19000:0:99999:7:::\n", strings.Replace(text(t, d, "/etc/shadow"), "ben:", "#", 1), n), Attributes: opfs.Attributes{Mode: 0o640}})
+				changed := regexp.MustCompile(`(?m)^ben:[^:]*`).ReplaceAllLiteralString(text(t, d, "/etc/shadow"), fmt.Sprintf("ben:$6$x$%d", n))
+				d.Put("/etc/shadow", crashfs.File{Data: []byte(changed), Attributes: opfs.Attributes{Mode: 0o640}})
 			},
 		}
 	})
