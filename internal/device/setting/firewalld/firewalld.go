@@ -132,6 +132,9 @@ func (a *Adapter) left(ctx context.Context) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
+	if out.ExitCode != 0 {
+		return nil, fmt.Errorf("nft list tables ended with status %d: %.200s", out.ExitCode, out.Stderr)
+	}
 	var tables []string
 	for line := range strings.Lines(string(out.Stdout)) {
 		if w := strings.Fields(line); len(w) == 3 && w[0] == "table" && strings.HasPrefix(w[2], "firewalld") {

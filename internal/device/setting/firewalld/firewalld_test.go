@@ -104,3 +104,35 @@ func TestNotInstalled(t *testing.T) {
 		t.Errorf("%+v, %v", found, err)
 	}
 }
+
+// What is left in the kernel is seen, and a program that fails is not taken for
+// done, nor for an empty answer.
+func TestVerifySeesRulesInTheKernel(t *testing.T) {
+	s := system(t, false)
+	a := firewalld.New(s.System())
+	steps, err := a.Prepare(t.Context(), everything)
+	if err != nil || len(steps) != 1 {
+		t.Fatal(steps, err)
+	}
+	if err := a.Persist(t.Context(), steps[0]); err != nil {
+		t.Fatal(err)
+	}
+	tables, exit := "table inet firewalld\n", map[string]int{"delete": 1}
+	s.Tools = func(_ string, c opfs.Command) (opfs.Output, error) {
+		return opfs.Output{Stdout: []byte(tables), ExitCode: exit[c.Args[0]]}, nil
+	}
+	if a.Activate(t.Context(), steps[0]) == nil {
+		t.Error("a table that cannot be deleted is taken for gone")
+	}
+	if a.Verify(t.Context(), steps[0]) == nil {
+		t.Error("verify is content while the rules are in force")
+	}
+	tables = "table inet f2b-table\n"
+	if err := a.Verify(t.Context(), steps[0]); err != nil {
+		t.Error(err)
+	}
+	tables, exit["list"] = "", 1
+	if a.Verify(t.Context(), steps[0]) == nil || a.Activate(t.Context(), steps[0]) == nil {
+		t.Error("a list that fails is taken for an empty one")
+	}
+}
