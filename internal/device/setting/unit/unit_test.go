@@ -168,3 +168,82 @@ func TestAnAnswerOfFewer(t *testing.T) {
 		t.Errorf("%+v", st)
 	}
 }
+
+// Verify reads both back, the file and what systemd has loaded, on either way.
+func TestVerifyReadsBoth(t *testing.T) {
+	u := &unittest.Unit{Boots: true, Active: true}
+	s := unittest.New(t, map[string]*unittest.Unit{name: u})
+	sys := s.System()
+	kept, err := sys.Kept(t.Context(), "door", name)
+	if err != nil || kept == nil {
+		t.Fatal(kept, err)
+	}
+	c, err := sys.Off(t.Context(), "door", name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	content := func(what string, want bool, c unit.Change) {
+		t.Helper()
+		if err := sys.Verify(t.Context(), "door", c); (err == nil) != want {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	do := func(errs ...error) {
+		t.Helper()
+		if err := errors.Join(errs...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	do(sys.Persist("door", *c))
+	u.Active = false
+	content("stopped, and systemd has not read the mask", false, *c)
+	do(sys.Activate(t.Context(), "door", *c))
+	content("off", true, *c)
+	do(os.Remove(filepath.Join(s.Root, unit.File(name))))
+	content("the mask is gone", false, *c)
+	do(sys.Persist("door", *c))
+	back, err := sys.Restore(t.Context(), "door", *kept)
+	if err != nil || back == nil {
+		t.Fatal(back, err)
+	}
+	do(sys.Persist("door", *back))
+	content("the mask is still loaded", false, *back)
+	do(sys.Activate(t.Context(), "door", *back))
+	content("on again", true, *back)
+	u.Active = false
+	content("not started again", false, *back)
+}
+
+// silent is a machine without systemd: no such program, or one that fails.
+type silent struct{ err error }
+
+func (s silent) Run(context.Context, string, opfs.Command) (opfs.Output, error) {
+	return opfs.Output{ExitCode: 1, Stdout: []byte("LoadState=loaded\n")}, s.err
+}
+
+func TestFailuresAreNotTakenForAnswers(t *testing.T) {
+	for _, err := range []error{nil, opfs.ErrNoCommand} {
+		sys := unit.System{Runner: silent{err}}
+		if st, err := sys.State(t.Context(), "x", name); !errors.Is(err, unit.ErrNoSystemd) {
+			t.Errorf("%+v, %v", st, err)
+		}
+		if sys.Do(t.Context(), "x", "stop", name) == nil {
+			t.Error("a failed stop is taken for done")
+		}
+	}
+}
+
+// R6: a snapshot switches the setting's own units, each once, and no others.
+func TestRestoreRefusesOtherUnits(t *testing.T) {
+	s := unittest.New(t, map[string]*unittest.Unit{name: {Active: true}, "sshd.service": {Active: true}})
+	for _, units := range []string{
+		`{"unit":"sshd.service","file":"","active":false}`,
+		`{"unit":"door.service","file":"","active":false},{"unit":"door.service","file":null,"active":true}`,
+		`{"unit":"missing.service","file":"","active":false}`,
+	} {
+		raw := []byte(`{"version":1,"adapter":"door","value":{"units":[` + units + `]}}`)
+		if all, err := s.System().RestoreUnits(t.Context(), "door", raw, name, "missing.service"); !errors.Is(err, setting.ErrSaved) {
+			t.Errorf("%s: %+v, %v", units, all, err)
+		}
+	}
+}
