@@ -105,3 +105,54 @@ func TestVerifySeesRulesInTheKernel(t *testing.T) {
 		t.Error("verify is content while the rules are in force")
 	}
 }
+
+// A program that fails is not taken for done, nor for an answer.
+func TestNftFails(t *testing.T) {
+	s := system(t, true)
+	a := nftables.New(s.System())
+	steps, err := a.Prepare(t.Context(), everything)
+	if err != nil || len(steps) != 1 {
+		t.Fatal(steps, err)
+	}
+	works := s.Tools
+	s.Tools = func(string, opfs.Command) (opfs.Output, error) { return opfs.Output{ExitCode: 1}, nil }
+	if err := a.Persist(t.Context(), steps[0]); err != nil || a.Activate(t.Context(), steps[0]) == nil {
+		t.Errorf("a flush that fails is taken for done: %v", err)
+	}
+	s.Tools = works
+	if err := errors.Join(a.Activate(t.Context(), steps[0]), a.Verify(t.Context(), steps[0])); err != nil {
+		t.Fatal(err)
+	}
+	s.Tools = func(string, opfs.Command) (opfs.Output, error) { return opfs.Output{ExitCode: 1}, nil }
+	if a.Verify(t.Context(), steps[0]) == nil {
+		t.Error("a list that fails is taken for an empty one")
+	}
+}
+
+// R6: on again is with the rules in force.
+func TestVerifySeesThatRulesAreMissing(t *testing.T) {
+	s := system(t, true)
+	a := nftables.New(s.System())
+	saved, err := a.Save(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	steps, err := a.Prepare(t.Context(), everything)
+	if err != nil || len(steps) != 1 {
+		t.Fatal(steps, err)
+	}
+	if err := errors.Join(a.Persist(t.Context(), steps[0]), a.Activate(t.Context(), steps[0])); err != nil {
+		t.Fatal(err)
+	}
+	back, err := a.PrepareRestore(t.Context(), saved)
+	if err != nil || len(back) != 1 {
+		t.Fatal(back, err)
+	}
+	s.Changed = nil // the service starts, and loads nothing
+	if err := errors.Join(a.Persist(t.Context(), back[0]), a.Activate(t.Context(), back[0])); err != nil {
+		t.Fatal(err)
+	}
+	if a.Verify(t.Context(), back[0]) == nil {
+		t.Error("verify is content without the rules")
+	}
+}

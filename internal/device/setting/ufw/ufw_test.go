@@ -167,3 +167,60 @@ func TestNotPresent(t *testing.T) {
 		t.Errorf("%+v, %v", found, err)
 	}
 }
+
+// refusing is a ufw that only tells.
+type refusing struct{ *system }
+
+func (r refusing) Run(ctx context.Context, op string, c opfs.Command) (opfs.Output, error) {
+	if c.Args[0] != "status" {
+		return opfs.Output{ExitCode: 1, Stderr: []byte("ERROR")}, nil
+	}
+	return r.system.Run(ctx, op, c)
+}
+
+// Verify reads both, the entry and what is in force, on either way.
+func TestVerifyReadsBoth(t *testing.T) {
+	s := newSystem(t, on, true)
+	a := s.adapter()
+	saved, err := a.Save(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	steps, err := a.Prepare(t.Context(), everything)
+	if err != nil || len(steps) != 1 {
+		t.Fatal(steps, err)
+	}
+	if err := a.Persist(t.Context(), steps[0]); err != nil || a.Verify(t.Context(), steps[0]) == nil {
+		t.Errorf("the rules are in force, and it is content: %v", err)
+	}
+	if ufw.New(opfs.Under(s.root, opfs.OS(nil)), refusing{s}).Activate(t.Context(), steps[0]) == nil {
+		t.Error("a ufw that fails is taken for done")
+	}
+	s.active = false
+	if err := a.Verify(t.Context(), steps[0]); err != nil {
+		t.Error(err)
+	}
+	s.write(t, ufw.Configuration, on)
+	if a.Verify(t.Context(), steps[0]) == nil {
+		t.Error("it starts with the system, and it is content")
+	}
+	s.write(t, ufw.Configuration, strings.Replace(on, "yes", "no", 1))
+	back, err := a.PrepareRestore(t.Context(), saved)
+	if err != nil || len(back) != 1 {
+		t.Fatal(back, err)
+	}
+	if err := a.Persist(t.Context(), back[0]); err != nil || a.Verify(t.Context(), back[0]) == nil {
+		t.Errorf("the rules are not in force again, and it is content: %v", err)
+	}
+}
+
+// R6: a shell reads the entry, so nothing else is put there.
+func TestRestoreRefusesWords(t *testing.T) {
+	s := newSystem(t, on, true)
+	for _, value := range []string{`"$(reboot)"`, `"no; reboot"`, `"no\nX=y"`, `null`} {
+		raw := []byte(`{"version":1,"adapter":"ufw","value":{"enabled":` + value + `,"active":true}}`)
+		if steps, err := s.adapter().PrepareRestore(t.Context(), raw); !errors.Is(err, setting.ErrSaved) {
+			t.Errorf("%s: %d steps, %v", value, len(steps), err)
+		}
+	}
+}
