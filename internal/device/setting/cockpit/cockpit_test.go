@@ -219,3 +219,46 @@ func TestRestartThatDidNothing(t *testing.T) {
 		t.Error("verified although the socket listens elsewhere")
 	}
 }
+
+// R6: a snapshot puts files of the owner's about the socket there, and no others.
+func TestRestoreRefusesOtherFiles(t *testing.T) {
+	s := newSystem(t, map[string]string{base: shipped})
+	for _, path := range []string{
+		"/etc/passwd", "/etc/systemd/system/sshd.service", "/usr/lib/systemd/system/cockpit.socket", "/etc/systemd/system/cockpit.socket.d/x.txt",
+		"/etc/systemd/system/cockpit.socket.d/.x.conf", "/etc/systemd/system/cockpit.socket.d/../cockpit.socket.d/x.conf", "/etc/cron.d/x.conf",
+	} {
+		raw := []byte(`{"version":1,"adapter":"cockpit","value":{"files":[{"path":"` + path + `","text":"[Socket]\n"}]}}`)
+		if steps, err := s.adapter().PrepareRestore(t.Context(), raw); !errors.Is(err, setting.ErrSaved) {
+			t.Errorf("%s: %d steps, %v", path, len(steps), err)
+		}
+	}
+	raw := []byte(`{"version":1,"adapter":"cockpit","value":{"files":[` + strings.Repeat(`{"path":"/etc/systemd/system/cockpit.socket","text":"[Socket]\n"},`, 64) + `{"path":"/etc/systemd/system/cockpit.socket","text":""}]}}`)
+	if steps, err := s.adapter().PrepareRestore(t.Context(), raw); !errors.Is(err, setting.ErrSaved) {
+		t.Errorf("65 files: %d steps, %v", len(steps), err)
+	}
+}
+
+// R6: the socket listens again where the files that are back say.
+func TestRestoreIsInForce(t *testing.T) {
+	s := newSystem(t, map[string]string{base: shipped, dropIn: listen})
+	a, before := s.adapter(), slices.Clone(s.listen)
+	saved, err := a.Save(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.write(dropIn, "[Unit]\nListenStream=1\n[Socket]\n") // the default: in [Unit] it means nothing
+	if err := os.WriteFile(s.path("/etc/systemd/system/cockpit.socket.d/note.txt"), []byte("[Socket]\nListenStream=2\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.listen = []string{"[::]:9090"}
+	if steps, err := a.Prepare(t.Context(), networkScope); err != nil || len(steps) != 0 {
+		t.Errorf("nothing is to change: %v %v", steps, err)
+	}
+	steps, err := a.PrepareRestore(t.Context(), saved)
+	if err != nil || len(steps) != 1 {
+		t.Fatal(steps, err)
+	}
+	if err := errors.Join(a.Persist(t.Context(), steps[0]), a.Activate(t.Context(), steps[0]), a.Verify(t.Context(), steps[0])); err != nil || !slices.Equal(s.listen, before) {
+		t.Errorf("%v: it listens at %v", err, s.listen)
+	}
+}

@@ -118,6 +118,7 @@ func TestAnotherDirectory(t *testing.T) {
 
 func TestNothingToDo(t *testing.T) {
 	s := newSystem(t)
+	s.write(t, "/etc/shadow", "never to be cleared")
 	for _, who := range []string{"", "..", "../../etc/shadow", "cara"} {
 		r := everything
 		r.Administrator = who
@@ -128,5 +129,24 @@ func TestNothingToDo(t *testing.T) {
 	s.write(t, "/etc/pam.d/common-auth", "auth required pam_unix.so\n")
 	if found, err := s.adapter().Detect(t.Context()); err != nil || found.Present || found.Why == "" {
 		t.Errorf("%+v, %v", found, err)
+	}
+}
+
+// A step clears the count of the account that it names, and no other file.
+func TestNoOtherFile(t *testing.T) {
+	s := newSystem(t)
+	s.write(t, "/etc/shadow", counts)
+	for _, data := range []string{
+		`{"user":"anna","file":"/etc/shadow","from":"eA=="}`, `{"user":"../../etc/shadow","file":"/run/faillock/../../etc/shadow","from":"eA=="}`,
+		`{"user":"anna","file":"run/faillock/anna","from":"eA=="}`, `{"user":"anna","file":"/run/faillock/anna","from":""}`,
+	} {
+		st := reset.Step{Name: "x", Adapter: faillock.ID, Data: []byte(data)}
+		if err := s.adapter().Persist(t.Context(), st); !errors.Is(err, setting.ErrPermanent) {
+			t.Errorf("%s: %v", data, err)
+		}
+	}
+	s.write(t, "/run/faillock/anna", string(make([]byte, 2<<20)))
+	if steps, err := s.adapter().Prepare(t.Context(), everything); !errors.Is(err, setting.ErrPermanent) {
+		t.Errorf("a huge file: %d steps, %v", len(steps), err)
 	}
 }

@@ -1,6 +1,7 @@
 package guest_test
 
 import (
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
@@ -176,5 +177,88 @@ func TestNotPresent(t *testing.T) {
 	found, err := guest.New(s.System()).Detect(t.Context())
 	if err != nil || found.Present || found.Why == "" {
 		t.Errorf("%+v, %v", found, err)
+	}
+}
+
+// locks notes which locks are taken.
+type locks struct {
+	opfs.FS
+	taken *[]string
+}
+
+func (l locks) Lock(ctx context.Context, op, path string) (func(), error) {
+	*l.taken = append(*l.taken, path)
+	return l.FS.Lock(ctx, op, path)
+}
+
+// The shadow file is changed under the lock of the system's own tools, Samba reads
+// its file again, and Verify sees an account that is open.
+func TestLockReloadAndVerify(t *testing.T) {
+	s := system(t)
+	var taken []string
+	sys := s.System()
+	sys.FS = locks{sys.FS, &taken}
+	a := guest.New(sys)
+	steps, err := a.Prepare(t.Context(), everything)
+	if err != nil || len(steps) != 3 || !strings.Contains(steps[0].Name, "account") {
+		t.Fatal(steps, err)
+	}
+	for _, st := range steps {
+		if err := errors.Join(a.Persist(t.Context(), st), a.Activate(t.Context(), st)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !slices.Equal(taken, []string{"/etc/.pwd.lock"}) || !slices.Contains(s.Ops, "guest.activate.reload") {
+		t.Errorf("locks %v, ran %v", taken, s.Ops)
+	}
+	s.Write(t, "/etc/shadow", shadow)
+	if a.Verify(t.Context(), steps[0]) == nil {
+		t.Error("the account is open, and verify is content")
+	}
+	s.Write(t, "/etc/shadow", strings.Replace(shadow, "$6$g$h", "*", 1))
+	if steps, err := a.Prepare(t.Context(), everything); err != nil || len(steps) != 0 {
+		t.Errorf("an account that nobody opens: %v %v", steps, err)
+	}
+}
+
+// Every way in which Samba lets guests in, or takes its settings from elsewhere.
+func TestWaysOfSamba(t *testing.T) {
+	s := system(t)
+	a := guest.New(s.System())
+	s.Write(t, "/etc/samba/smb.conf", "[global]\nconfig backend = file\nusershare allow guests = yes\n")
+	if steps, err := a.Prepare(t.Context(), everything); err != nil || !slices.ContainsFunc(steps, func(st reset.Step) bool { return strings.Contains(string(st.Data), "nobody") }) {
+		t.Errorf("guests by user shares: %v %v", steps, err)
+	}
+	for _, line := range []string{"config file = /x", "copy = other", "include = /x", "config backend = registry"} {
+		s.Write(t, "/etc/samba/smb.conf", "[global]\n"+line+"\n")
+		if found, err := a.Detect(t.Context()); err != nil || found.Present {
+			t.Errorf("%s: %+v %v", line, found, err)
+		}
+	}
+}
+
+// R6: a snapshot puts the settings of guests back, and no others.
+func TestRestoreRefuses(t *testing.T) {
+	s := system(t)
+	restore := func(value string) ([]reset.Step, error) {
+		return guest.New(s.System()).PrepareRestore(t.Context(), []byte(`{"version":1,"adapter":"guest","value":`+value+`}`))
+	}
+	const mapping = `{"section":"global","key":"map to guest","value":"never"}`
+	for name, value := range map[string]string{
+		"another setting": `{"account":null,"samba":[{"section":"global","key":"root preexec","value":"reboot"}]}`,
+		"twice":           `{"account":null,"samba":[` + mapping + `,` + mapping + `]}`,
+		"lines":           `{"account":"x:0:\nroot:","samba":[]}`,
+	} {
+		if steps, err := restore(value); !errors.Is(err, setting.ErrSaved) {
+			t.Errorf("%s: %d steps, %v", name, len(steps), err)
+		}
+	}
+	// A blank password is not given back, nor a share that is gone.
+	if steps, err := restore(`{"account":"","samba":[{"section":"gone","key":"invalid users","value":"x"}]}`); err != nil || len(steps) != 0 {
+		t.Errorf("%v %v", steps, err)
+	}
+	s.Write(t, "/etc/samba/smb.conf", "# auto-generated\n"+conf)
+	if steps, err := restore(`{"account":null,"samba":[` + mapping + `]}`); !errors.Is(err, setting.ErrSaved) {
+		t.Errorf("a generated file: %d steps, %v", len(steps), err)
 	}
 }
