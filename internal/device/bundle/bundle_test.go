@@ -3,6 +3,7 @@ package bundle_test
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -54,7 +55,7 @@ func TestParseRefuses(t *testing.T) {
 		"no version":  {`{"sections":{}}`, bundle.ErrDamaged},
 		"no sections": {`{"version":1,"made_at":"2026-01-02T03:04:05Z","key_id":"k","name":"n"}`, bundle.ErrDamaged},
 		"unknown":     {strings.Replace(string(good), `"name"`, `"nome"`, 1), bundle.ErrDamaged},
-		"too large":   {strings.Repeat(" ", bundle.MaxSize+1), bundle.ErrDamaged},
+		"too large":   {string(good) + strings.Repeat(" ", bundle.MaxSize), bundle.ErrDamaged},
 	} {
 		if _, err := bundle.Parse([]byte(c.raw)); !errors.Is(err, c.want) {
 			t.Errorf("%s: %v", name, err)
@@ -118,4 +119,58 @@ func FuzzParse(f *testing.F) {
 			t.Fatalf("what was written is not read: %v\n%s", err, again)
 		}
 	})
+}
+
+// There are bounds to what is kept, and nothing is kept that is not read again.
+func TestBounds(t *testing.T) {
+	b := example("t1")
+	b.Version, b.Sections = 0, nil
+	raw, err := bundle.Encode(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := bundle.Parse(raw); err != nil {
+		t.Error(err)
+	}
+	b.Sections = map[string]json.RawMessage{}
+	for i := range 201 {
+		b.Sections[fmt.Sprint(i)] = json.RawMessage("1")
+	}
+	if _, err := bundle.Encode(b); !errors.Is(err, bundle.ErrTooLarge) {
+		t.Errorf("201 sections: %v", err)
+	}
+	b.Version = bundle.Version
+	if raw, err = json.Marshal(b); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := bundle.Parse(raw); !errors.Is(err, bundle.ErrDamaged) {
+		t.Errorf("201 sections: %v", err)
+	}
+	b.Sections = map[string]json.RawMessage{"a": json.RawMessage(`"` + strings.Repeat("a", bundle.MaxSize) + `"`)}
+	if _, err := bundle.Encode(b); !errors.Is(err, bundle.ErrTooLarge) {
+		t.Errorf("too large: %v", err)
+	}
+}
+
+// What else lies in the folder is no bundle, by whatever name it is asked for.
+func TestShelfIsOfBundlesOnly(t *testing.T) {
+	s := bundle.Shelf{FS: opfs.OS(nil), Dir: t.TempDir(), Op: "bundle"}
+	raw, err := bundle.Encode(example("a"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"out.json", "notes-1.json", "00000a-x.json", "00000!-x.json", "12-x.json", "1234567890-x.json", "000001-x.txt"} {
+		if err := os.WriteFile(filepath.Join(s.Dir, name), raw, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Load(name); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if _, err := s.Load("000001-/../out.json"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("by another name: %v", err)
+	}
+	if names, err := s.Names(); len(names) != 0 || err != nil {
+		t.Error(names, err)
+	}
 }

@@ -284,3 +284,44 @@ func FuzzVerify(f *testing.F) {
 		}
 	})
 }
+
+// A statement that is signed rightly, and says what no device says, is refused
+// too: a signature proves who wrote it, not that it is a receipt.
+func TestSignedNonsenseIsRefused(t *testing.T) {
+	_, good, err := Verify(sign(t, example()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	short := ed25519.PublicKey("short")
+	for name, change := range map[string]func(*envelope, *Statement){
+		"another version":        func(e *envelope, _ *Statement) { e.Format = "paperclip-receipt/2" },
+		"a key that is none":     func(_ *envelope, s *Statement) { s.Device = Device{PublicKey: short, KeyID: identity.KeyID(short)} },
+		"another's key id":       func(_ *envelope, s *Statement) { s.Device.KeyID = identity.KeyID(short) },
+		"no hash before":         func(_ *envelope, s *Statement) { s.Previous = "abcd" },
+		"more than a file holds": func(_ *envelope, s *Statement) { s.Administrator = strings.Repeat("a", MaxSize) },
+	} {
+		e, s := envelope{Format: Format}, good
+		change(&e, &s)
+		payload, err1 := json.Marshal(s)
+		e.Payload = string(payload)
+		e.Signature = base64.StdEncoding.EncodeToString(ed25519.Sign(device(t, 1), signed(e.Payload)))
+		file, err2 := write(e)
+		if err := errors.Join(err1, err2); err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := Verify(file); !errors.Is(err, ErrFormat) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// A receipt has lists where there is nothing in them, and whole seconds in UTC.
+func TestWhatSignFillsIn(t *testing.T) {
+	s := example()
+	s.Changes, s.NotCovered = nil, nil
+	s.CommittedAt = s.AcceptedAt
+	_, got, err := Verify(sign(t, s))
+	if err != nil || got.Changes == nil || got.NotCovered == nil || got.CommittedAt != got.AcceptedAt {
+		t.Errorf("%v %+v", err, got)
+	}
+}

@@ -3,6 +3,8 @@ package snapshot_test
 import (
 	"bytes"
 	"crypto/ed25519"
+	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -141,4 +143,69 @@ func FuzzCheck(f *testing.F) {
 		}
 		_, _, _ = snapshot.Open(file, key)
 	})
+}
+
+// A line that is signed rightly, and says what no device says, is refused too:
+// whoever has a key of his own cannot pass for another device.
+func TestSignedNonsenseIsRefused(t *testing.T) {
+	file, _ := seal(t, "settings")
+	line, body, _ := bytes.Cut(file, []byte("\n"))
+	stranger, short := device(2), ed25519.PublicKey("short")
+	for name, change := range map[string]func(*snapshot.Header){
+		"another's key id":   func(h *snapshot.Header) { h.PublicKey = stranger.Public().(ed25519.PublicKey) },
+		"a key that is none": func(h *snapshot.Header) { h.PublicKey, h.KeyID = short, identity.KeyID(short) },
+		"a long name":        func(h *snapshot.Header) { h.Name = strings.Repeat("a", 256) },
+		"a long line":        func(h *snapshot.Header) { h.Digest = strings.Repeat("a", 5000) },
+		"sealed to nobody":   func(h *snapshot.Header) { h.Recipient = "age1" },
+		"no version":         func(h *snapshot.Header) { h.Version = 0 },
+		"another format":     func(h *snapshot.Header) { h.Format = "paperclip-receipt" },
+	} {
+		var h snapshot.Header
+		must(t, json.Unmarshal(line, &h))
+		h.PublicKey, h.KeyID = stranger.Public().(ed25519.PublicKey), identity.KeyID(stranger.Public().(ed25519.PublicKey))
+		if name == "another's key id" {
+			h.KeyID = identity.KeyID(device(1).Public().(ed25519.PublicKey))
+		}
+		change(&h)
+		h.Signature = ""
+		statement, err := json.Marshal(h)
+		must(t, err)
+		h.Signature = base64.StdEncoding.EncodeToString(ed25519.Sign(stranger, append([]byte("paperclip-snapshot/1\x00"), statement...)))
+		forged, err := json.Marshal(h)
+		must(t, err)
+		if _, err := snapshot.Check(append(append(forged, '\n'), body...)); !errors.Is(err, snapshot.ErrFormat) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// There is one way to write the line.
+func TestOneWayToWriteTheLine(t *testing.T) {
+	file, _ := seal(t, "settings")
+	end := bytes.Index(file, []byte(`=="}`)) // of the signature: 4 bits of the character before it say nothing
+	if end < 0 {
+		t.Fatalf("%.400q", file)
+	}
+	taken := 0
+	for _, c := range []byte("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/") {
+		other := bytes.Clone(file)
+		other[end-1] = c
+		if _, err := snapshot.Check(other); err == nil {
+			taken++
+		}
+	}
+	if _, err := snapshot.Check(bytes.Replace(file, []byte(`":`), []byte(`": `), 1)); taken != 1 || !errors.Is(err, snapshot.ErrFormat) {
+		t.Errorf("%d ways to write the signature; with a space: %v", taken, err)
+	}
+	_, recipient, err := snapshot.NewRecoveryKey()
+	if err != nil || snapshot.ValidRecipient(strings.ToUpper(recipient)) {
+		t.Errorf("a recipient in two ways: %v", err)
+	}
 }
