@@ -91,7 +91,12 @@ func checkFiles(o rescueOptions) error {
 // log writes progress for people who watch a program.
 func (a *app) log(e rescue.Event) {
 	switch e.Kind {
-	case rescue.StepStarted, rescue.Note:
+	case rescue.Note:
+		if e.Source != "" {
+			e.Text += " [" + e.Source + "]"
+		}
+		fmt.Fprintln(a.env.Stderr, e.Text)
+	case rescue.StepStarted:
 		fmt.Fprintln(a.env.Stderr, e.Text)
 	case rescue.StepFailed:
 		fmt.Fprintln(a.env.Stderr, "  "+e.Text)

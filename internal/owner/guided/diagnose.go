@@ -156,7 +156,7 @@ func doDiagnose(ctx context.Context, r *run) (bool, error) {
 	}
 	c := r.evidence.Cause()
 	r.res.Cause = string(c.ID)
-	r.tell(diagnose, c.Text+" ["+string(c.ID)+"]")
+	r.cfg.Person.Tell(rescue.Event{Kind: rescue.Note, Step: diagnose, Text: c.Text, Source: string(c.ID)})
 	r.tell(diagnose, c.WhatToDo)
 	if r.evidence.Answer != triage.NotTried {
 		r.fact(diagnose, c.Facts...)
@@ -310,7 +310,7 @@ func doPlan(ctx context.Context, r *run) (bool, error) {
 	}
 	for _, id := range r.way.Facts {
 		if f, ok := catalog.FactNamed(id); ok {
-			lines = append(lines, "  "+f.Text+" ["+string(id)+", "+string(f.Confidence)+"]")
+			lines = append(lines, "  "+f.Text+" ["+string(f.Confidence)+"]")
 		}
 	}
 	lines = append(lines, "", "Nothing of this was tested on this maker's hardware; it rests on documents.", "")

@@ -338,11 +338,21 @@ func (r *run) tell(s rescue.Name, text string) {
 	r.cfg.Person.Tell(rescue.Event{Kind: rescue.Note, Step: s, Text: printable.Clean(text)})
 }
 
-// fact tells a sentence of the catalogue with its id.
+// quote tells a fact of the catalogue.
+func (r *run) quote(s rescue.Name, f catalog.Fact) {
+	doubt := map[catalog.Confidence]string{
+		catalog.C: "a weak source says so", catalog.Inference: "concluded, written nowhere", catalog.Sought: "no source says more",
+	}[f.Confidence]
+	r.cfg.Person.Tell(rescue.Event{
+		Kind: rescue.Note, Step: s, Text: printable.Clean(f.Text), Source: string(f.ID) + ", confidence " + string(f.Confidence), Doubt: doubt,
+	})
+}
+
+// fact tells facts of the catalogue by their ids.
 func (r *run) fact(s rescue.Name, ids ...catalog.ID) {
 	for _, id := range ids {
 		if f, ok := catalog.FactNamed(id); ok && f.Vendor == r.before.Vendor && f.Applies(r.version()) {
-			r.tell(s, f.Text+" ["+string(f.ID)+", confidence "+string(f.Confidence)+"]")
+			r.quote(s, f)
 		}
 	}
 }
@@ -392,7 +402,7 @@ func (r *run) page(ctx context.Context, t Task, why string) (bool, error) {
 		lines = append(lines, "  "+press)
 	}
 	if f, ok := catalog.FactNamed(p.Fact); ok {
-		lines = append(lines, "  ["+string(f.ID)+", confidence "+string(f.Confidence)+"]")
+		lines = append(lines, "  ("+sureness(f.Confidence)+")")
 	}
 	return r.yes(ctx, rescue.Question{
 		ID: AskPage, Text: "Done in the browser?", Lines: lines,

@@ -136,10 +136,13 @@ func TestModeOne(t *testing.T) {
 		t.Errorf("accepted %d, pressed %d", order, w.presses)
 	}
 	all := strings.Join(w.events, "\n")
-	for _, id := range []string{"synology.button.mode1", "synology.mode1.data", "synology.mode1.encrypted", "Nothing of this was tested"} {
-		if !strings.Contains(all, id) {
-			t.Errorf("%s was never said", id)
+	for _, id := range []catalog.ID{"synology.button.mode1", "synology.mode1.data", "synology.mode1.encrypted"} {
+		if f, ok := catalog.FactNamed(id); !ok || !strings.Contains(all, f.Text+" ["+string(f.Confidence)+"]") {
+			t.Errorf("%s was never said, with how sure it is", id)
 		}
+	}
+	if !strings.Contains(all, "synology.button.mode1, confidence A") || !strings.Contains(all, "Nothing of this was tested") {
+		t.Error("what it rests on was never said")
 	}
 }
 

@@ -136,7 +136,7 @@ func doPress(ctx context.Context, r *run) (bool, error) {
 	r.fact(press, facts...)
 	if m, ok := catalog.ModelNamed(r.before.Model); ok {
 		if place, ok := catalog.PlaceOf(m); ok {
-			r.tell(press, place.Text+" ["+string(place.ID)+", confidence "+string(place.Confidence)+"]")
+			r.quote(press, place)
 		}
 	}
 	seen, stop := r.watchWhile(ctx)

@@ -197,7 +197,7 @@ func (w *world) Hear(context.Context, rescue.Hear) (access.Presence, error) {
 }
 
 func (w *world) Tell(e rescue.Event) {
-	w.events = append(w.events, e.Text)
+	w.events = append(w.events, e.Text, e.Source)
 	if w.told != nil {
 		w.told(e)
 	}

@@ -126,7 +126,9 @@ type Event struct {
 	Kind     EventKind
 	Step     Name
 	Text     string
-	Verified bool // for StepDone
+	Source   string // of a Note: the catalogue's id, and how sure it is; for who reads a log
+	Doubt    string // of a Note: how far it is not sure, in words; for a person
+	Verified bool   // for StepDone
 	Elapsed  time.Duration
 	Done     int // of Total, for Progress; 0 of 0 when that is not known
 	Total    int

@@ -350,6 +350,9 @@ func (t *Terminal) Tell(e rescue.Event) {
 			t.say("  %s: %d of %d\n", printable.Clean(e.Text), e.Done, e.Total)
 		}
 	default:
+		if e.Doubt != "" {
+			e.Text += " (" + e.Doubt + ")"
+		}
 		t.say("  %s\n", printable.Clean(e.Text))
 	}
 }

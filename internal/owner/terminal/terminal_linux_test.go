@@ -250,6 +250,18 @@ func TestInterruptedPutsTheTerminalRight(t *testing.T) {
 	}
 }
 
+// What is well founded is told plainly, what is not with a word on it; ids are for
+// logs.
+func TestDoubtIsSaid(t *testing.T) {
+	var b bytes.Buffer
+	p := terminal.New(newScreen(t).slave, &b, clock.System(), nil, nil)
+	p.Tell(rescue.Event{Kind: rescue.Note, Text: "Hold it.", Source: "x.y, confidence A"})
+	p.Tell(rescue.Event{Kind: rescue.Note, Text: "It restarts.", Source: "x.z, confidence C", Doubt: "a weak source says so"})
+	if got := b.String(); got != "  Hold it.\n  It restarts. (a weak source says so)\n" {
+		t.Errorf("%q", got)
+	}
+}
+
 // Ctrl-D ends every prompt as Ctrl-C does, also where nothing is shown; Ctrl-C
 // ends the hidden one, where the terminal makes no signal of it.
 func TestCtrlDEndsAPrompt(t *testing.T) {
