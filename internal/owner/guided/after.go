@@ -66,7 +66,13 @@ func doHarden(ctx context.Context, r *run) (bool, error) {
 	return len(r.res.NotDone) == 0, nil
 }
 
+// disableBuiltIn does not leave the NAS with nobody who administers it: who has
+// signed in must be seen to (X24).
 func (r *run) disableBuiltIn(ctx context.Context) error {
+	if a, ok := r.settings.Account(r.administrator); !ok || !a.Administrator || !a.Enabled {
+		r.leftOver("the built-in admin is still enabled: " + r.administrator + " is not seen to be an administrator")
+		return nil
+	}
 	err := r.box.SetEnabled(ctx, builtIn, false)
 	if err == nil {
 		r.restored("built-in admin disabled")

@@ -157,3 +157,26 @@ func TestPutBack(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// X24: the built-in admin is not disabled at the word of somebody who is no
+// administrator now: nobody would be left.
+func TestBuiltInStaysWhereNobodyElseAdministers(t *testing.T) {
+	w := newWorld("Synology")
+	cfg := w.home(t, t.TempDir(), w)
+	s, err := guided.SignIn(t.Context(), cfg, w.found, "anna", access.NewSecret("annas old password"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	then := s.Record(time.Now())
+	then.Settings = then.Settings.Clone()
+	w.settings.Accounts[1].Enabled = true
+	i := slices.IndexFunc(w.settings.Accounts, func(a nas.Account) bool { return a.Name == "anna" })
+	w.settings.Accounts[i].Administrator = false
+	if s, err = guided.SignIn(t.Context(), cfg, w.found, "anna", access.NewSecret("annas old password")); err != nil {
+		t.Fatal(err)
+	}
+	_, left, err := s.PutBack(t.Context(), cfg, then)
+	if err != nil || !w.settings.Accounts[1].Enabled || !strings.Contains(strings.Join(left, " "), "still enabled") {
+		t.Errorf("%q %v %+v", left, err, w.settings.Accounts)
+	}
+}
