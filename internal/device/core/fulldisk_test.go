@@ -8,8 +8,10 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/paperclip-nas/paperclip/internal/device/core"
 	"github.com/paperclip-nas/paperclip/internal/domain/access"
 	"github.com/paperclip-nas/paperclip/internal/domain/reset"
+	"github.com/paperclip-nas/paperclip/internal/protocol/corewire"
 	"github.com/paperclip-nas/paperclip/internal/protocol/deviceapi"
 	"github.com/paperclip-nas/paperclip/internal/x/opfs"
 )
@@ -89,6 +91,24 @@ func TestFullDiskIsWaitedOut(t *testing.T) {
 			}
 		})
 	}
+}
+
+// D8: a press that opens no claim, since nothing can be counted, says so to root.
+func TestPressOnAFullDisk(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d, disk := startOn(t)
+		disk.of("attempts")
+		d.press(4200 * time.Millisecond)
+		var status core.Status
+		must(t, d.console().Read(t.Context(), corewire.ReadStatus, &status))
+		if status.Device.Claim.Open || !strings.Contains(status.LastIgnored, "no space left") {
+			t.Errorf("%+v", status)
+		}
+		disk.of()
+		if d.press(4200 * time.Millisecond); !d.about().Claim.Open {
+			t.Error("with room again no claim opens")
+		}
+	})
 }
 
 // Promise 4: what could neither be written whole nor be withdrawn is carried out,

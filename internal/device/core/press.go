@@ -69,11 +69,13 @@ func (c *Core) tellRecogniser() {
 
 func (c *Core) openClaim(hard bool) {
 	if c.busy() {
+		c.ignored = "a reset is under way"
 		c.cfg.Log.Info("a press was ignored: a reset is under way")
 		return
 	}
 	id, err := randomID(c.cfg.Rand)
 	if err != nil {
+		c.ignored = "no claim was opened: there is no randomness for a code"
 		c.cfg.Log.Error("no claim was opened", "error", err)
 		return
 	}
@@ -86,6 +88,7 @@ func (c *Core) openClaim(hard bool) {
 	}
 	c.claimID, c.visits, c.current = id, map[string]*visit{}, nil
 	if err := c.attempts.open(id); err != nil {
+		c.ignored = "no claim was opened: attempts cannot be counted: " + err.Error()
 		c.cfg.Log.Error("no claim was opened: attempts cannot be counted", "error", err)
 		c.endClaim(access.Lapse, "attempts cannot be counted")
 		return
