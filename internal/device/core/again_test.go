@@ -2,11 +2,14 @@ package core_test
 
 import (
 	"context"
+	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/paperclip-nas/paperclip/internal/device/panel"
 	"github.com/paperclip-nas/paperclip/internal/device/setting"
 	"github.com/paperclip-nas/paperclip/internal/domain/access"
 	"github.com/paperclip-nas/paperclip/internal/domain/reset"
@@ -77,7 +80,40 @@ func TestClaimNetworkIsTriedAgain(t *testing.T) {
 	})
 }
 
-// So is its end: what stays of it is a door.
+// A button that was lost, and comes back late, opens a claim again without a new
+// start of core (D1).
+func TestButtonIsLookedForAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := start(t, nil)
+		d.stop()
+		away := &lostButton{times: 5}
+		d.button = func(b panel.Button) panel.Button { away.Button = b; return away }
+		d.boot(nil)
+		time.Sleep(10 * time.Minute)
+		d.press(4200 * time.Millisecond)
+		if !d.about().Claim.Open {
+			t.Error("no claim opens any more")
+		}
+		if n := strings.Count(d.log.String(), "cannot be read"); n != 1 {
+			t.Errorf("it was logged %d times", n)
+		}
+	})
+}
+
+// lostButton cannot be read a few times.
+type lostButton struct {
+	panel.Button
+	times int
+}
+
+func (b *lostButton) Edges(ctx context.Context, out chan<- panel.Edge) error {
+	if b.times--; b.times >= 0 {
+		return errors.New("it is not there")
+	}
+	return b.Button.Edges(ctx, out)
+}
+
+// So is the end of a claim's network: what stays of it is a door.
 func TestClaimNetworkIsClosedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := start(t, nil)

@@ -269,27 +269,43 @@ func (c *Core) Run(ctx context.Context) error {
 		case e := <-c.edges:
 			c.edge(e)
 		case err := <-lost:
-			c.cfg.Log.Error("the reset button cannot be read any more", "error", err)
-			lost = nil
+			c.cfg.Log.Error("the reset button cannot be read; it is looked for again and again", "error", err)
 		case <-c.nextDeadline():
 		}
 		c.passTime()
 	}
 }
 
+// watchButton reads the button. One that is lost may come back, as a USB panel
+// does: without it nobody gets in.
 func (c *Core) watchButton(ctx context.Context) (lost chan error) {
 	if c.cfg.Panel.Button == nil {
 		return nil
 	}
-	lost = make(chan error, 1)
+	lost = make(chan error)
 	c.edges = make(chan panel.Edge)
 	go func() {
-		if err := c.cfg.Panel.Button.Edges(ctx, c.edges); err != nil && ctx.Err() == nil {
-			lost <- err
+		for told := false; ; told = true {
+			begun := c.cfg.Clock.Monotonic()
+			err := c.cfg.Panel.Button.Edges(ctx, c.edges)
+			if err != nil && (!told || c.cfg.Clock.Monotonic()-begun > time.Hour) { // once each time that it goes away
+				select {
+				case lost <- err:
+				case <-ctx.Done():
+				}
+			}
+			select {
+			case <-ctx.Done():
+				return
+			case <-c.cfg.Clock.After(buttonAgain):
+			}
 		}
 	}()
 	return lost
 }
+
+// buttonAgain is how soon a lost button is looked for again.
+const buttonAgain = time.Minute
 
 // nextDeadline is when something happens by itself, if anything does.
 func (c *Core) nextDeadline() <-chan time.Time {

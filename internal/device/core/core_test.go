@@ -27,6 +27,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/paperclip-nas/paperclip/internal/device/core"
+	"github.com/paperclip-nas/paperclip/internal/device/panel"
 	"github.com/paperclip-nas/paperclip/internal/device/panel/memory"
 	"github.com/paperclip-nas/paperclip/internal/device/setting"
 	store "github.com/paperclip-nas/paperclip/internal/device/setting/memory"
@@ -73,6 +74,7 @@ type device struct {
 	stop    func()
 
 	sessions core.Sessions
+	button   func(panel.Button) panel.Button   // nil: as it is
 	accounts func(core.Accounts) core.Accounts // nil: as they are
 }
 
@@ -257,10 +259,14 @@ func (d *device) config(change func([]setting.Adapter) []setting.Adapter) core.C
 	if d.rand != nil {
 		random = d.rand
 	}
+	ports := d.panel.Ports()
+	if d.button != nil {
+		ports.Button = d.button(ports.Button)
+	}
 	return core.Config{
 		Name: "cellar", Named: func() string { return d.store.Running().Settings.Name }, Model: "Linux NAS", Dir: filepath.Join(d.dir, "state"), FS: opfs.OS(d.hook), Clock: clk, Rand: random,
 		Log:   slog.New(slog.NewTextHandler(d.log, nil)),
-		Panel: d.panel.Ports(), Profile: button.Paperclip(), Adapters: adapters, Accounts: accounts, Network: d.network, Policy: d.policy,
+		Panel: ports, Profile: button.Paperclip(), Adapters: adapters, Accounts: accounts, Network: d.network, Policy: d.policy,
 		Ports: func() nas.Ports { return *d.store.Running().Settings.Ports }, Boot: up, Notifier: d.told, Cable: d.cable, Sessions: d.sessions,
 	}
 }

@@ -34,8 +34,8 @@ type Edge struct {
 // Button is the reset button.
 type Button interface {
 	// Edges sends every change to out, in order, until ctx is done or the
-	// button is lost for good. It may be called once at a time. It returns
-	// ctx's error, or why there will be no more edges.
+	// button is lost. It may be called once at a time, and again after that: a
+	// button may come back late. It returns ctx's error, or why it was lost.
 	Edges(ctx context.Context, out chan<- Edge) error
 	// HeldAtStart tells whether the button was already down when it was
 	// opened. Such a hold selects nothing (row D8).

@@ -64,8 +64,9 @@ type Button struct {
 	now    func() time.Duration
 	held   bool
 
-	mu     sync.Mutex // guards dev and closed
+	mu     sync.Mutex // guards what follows
 	dev    device
+	gone   bool // dev went away, and is closed
 	closed bool
 }
 
@@ -129,19 +130,24 @@ func (b *Button) Close() error {
 		return nil
 	}
 	b.closed = true
+	if b.gone {
+		return nil
+	}
 	return b.dev.Close()
 }
 
 // Edges implements panel.Button. When the device goes away it waits for it to
-// come back, as long as Config.Away says.
+// come back, as long as Config.Away says; called again, it waits again.
 func (b *Button) Edges(ctx context.Context, out chan<- panel.Edge) error {
 	for {
 		b.mu.Lock()
-		dev := b.dev
+		dev, gone := b.dev, b.gone
 		b.mu.Unlock()
-		r := reader{dev: dev, key: b.key, out: out}
-		if err := r.run(ctx); !errors.Is(err, unix.ENODEV) {
-			return err
+		if !gone {
+			r := reader{dev: dev, key: b.key, out: out}
+			if err := r.run(ctx); !errors.Is(err, unix.ENODEV) {
+				return err
+			}
 		}
 		if err := b.comeBack(ctx); err != nil {
 			return err
@@ -190,12 +196,15 @@ func (b *Button) replace() error {
 	if b.closed {
 		return errClosed
 	}
-	b.dev.Close() // it is gone: nothing is left to fail
+	if !b.gone {
+		b.dev.Close() // nothing is left to fail
+		b.gone = true
+	}
 	dev, err := b.reopen()
 	if err != nil {
 		return err
 	}
-	b.dev = dev
+	b.dev, b.gone = dev, false
 	return nil
 }
 

@@ -240,6 +240,17 @@ func TestAButtonThatStaysAwayIsGivenUp(t *testing.T) {
 		if waited := time.Since(start); waited != awayDefault {
 			t.Errorf("it waited %v, want %v", waited, awayDefault)
 		}
+		opened = false // it is there again, and asked for again
+		ctx, cancel := context.WithCancel(t.Context())
+		out, ended := make(chan panel.Edge), make(chan error)
+		go func() { ended <- b.Edges(ctx, out) }()
+		if e := <-out; !e.Lost {
+			t.Errorf("first edge after it came back: %+v", e)
+		}
+		cancel()
+		if err := <-ended; !errors.Is(err, context.Canceled) {
+			t.Errorf("Edges ended with %v", err)
+		}
 	})
 }
 
