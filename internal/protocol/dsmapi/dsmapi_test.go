@@ -268,3 +268,93 @@ func FuzzParseForm(f *testing.F) {
 		}
 	})
 }
+
+// What is out of bounds is no message, whoever sends it.
+func TestBounds(t *testing.T) {
+	if err := dsmapi.ParseAnswer([]byte(`{"success":true}`+strings.Repeat(" ", dsmapi.MaxAnswer)), "", nil); !errors.Is(err, dsmapi.ErrMessage) {
+		t.Errorf("a long answer: %v", err)
+	}
+	many := dsmapi.APIs{}
+	for i := range 10_001 {
+		many[fmt.Sprint(i)] = dsmapi.API{Path: "a.cgi", MinVersion: 1, MaxVersion: 1}
+	}
+	for name, all := range map[string]dsmapi.APIs{"many": many, "a long path": {"x": {Path: strings.Repeat("a", 129), MinVersion: 1, MaxVersion: 1}}} {
+		b, err := dsmapi.Succeed(all)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := dsmapi.ParseAPIs(b); !errors.Is(err, dsmapi.ErrMessage) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	form := func(change func(url.Values)) url.Values {
+		v := url.Values{"api": {"x"}, "method": {"y"}, "version": {"1"}}
+		change(v)
+		return v
+	}
+	for name, v := range map[string]url.Values{
+		"parameters": form(func(v url.Values) {
+			for i := range 62 {
+				v.Set(fmt.Sprint(i), "")
+			}
+		}),
+		"a version":   form(func(v url.Values) { v.Set("version", "100") }),
+		"no api":      form(func(v url.Values) { v.Del("api") }),
+		"no method":   form(func(v url.Values) { v.Del("method") }),
+		"an api":      form(func(v url.Values) { v.Set("api", strings.Repeat("x", 129)) }),
+		"a method":    form(func(v url.Values) { v.Set("method", strings.Repeat("x", 65)) }),
+		"a parameter": form(func(v url.Values) { v.Set("p", strings.Repeat("x", dsmapi.MaxForm+1)) }),
+	} {
+		if _, err := dsmapi.ParseForm(v); !errors.Is(err, dsmapi.ErrMessage) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// A refusal is one without a number too, and a long one does not flood a terminal.
+func TestOddRefusals(t *testing.T) {
+	var e *dsmapi.Error
+	if err := dsmapi.ParseAnswer([]byte(`{"success":false}`), "", nil); !errors.As(err, &e) || e.Code != 100 {
+		t.Errorf("%v", err)
+	}
+	if err := dsmapi.ParseAnswer([]byte(`{"success":false,"error":{"code":4711,"errors":"`+strings.Repeat("x", 5000)+`"}}`), "", nil); !errors.As(err, &e) || e.Raw() != "4711" {
+		t.Errorf("%.100v", err)
+	}
+}
+
+// Versions that no device has are none, and none is called that is too new.
+func TestVersions(t *testing.T) {
+	b, err := dsmapi.Succeed(dsmapi.APIs{
+		"zero": {Path: "a.cgi", MaxVersion: 7}, "backwards": {Path: "a.cgi", MinVersion: 3, MaxVersion: 2}, "huge": {Path: "a.cgi", MinVersion: 1, MaxVersion: 100},
+		"new": {Path: "a.cgi", MinVersion: 7, MaxVersion: 7},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, err := dsmapi.ParseAPIs(b)
+	if err != nil || len(all) != 1 {
+		t.Errorf("%v %v", all, err)
+	}
+	for _, api := range []string{"new", "none"} {
+		if _, v, _, ok := all.Path(api, 6); ok {
+			t.Errorf("%s in version %d", api, v)
+		}
+	}
+}
+
+// What is signed in says so in the body, and what is switched goes the right way.
+func TestWhatIsSent(t *testing.T) {
+	r := dsmapi.SetEnabled("admin", true)
+	r.SID, r.Token = "sid", "token"
+	form, err := r.Form("")
+	if err != nil || form.Get("_sid") != "sid" || form.Get("SynoToken") != "token" || form.Get("expired") != dsmapi.Enabled {
+		t.Errorf("%v %v", form, err)
+	}
+	if form, err = dsmapi.Logout().Form(""); err != nil || form.Has("_sid") || form.Has("SynoToken") {
+		t.Errorf("%v %v", form, err)
+	}
+	code, none := dsmapi.Login{Code: access.NewSecret("1")}.Request(6), dsmapi.Login{}.Request(6)
+	if !code.Has("otp_code") || none.Has("otp_code") || dsmapi.Beep(true).Method != "start" || dsmapi.Beep(false).Method != "stop" {
+		t.Error("a second step, or the beep")
+	}
+}
