@@ -47,8 +47,8 @@ func TestLoginRoundTrip(t *testing.T) {
 	if err != nil || !ok || got.User != want.User || got.Password.Reveal() != "p ä" || got.Code.Reveal() != "012345" || r.Path != qtsapi.PathLogin {
 		t.Errorf("%v %v %v", got, ok, err)
 	}
-	if strings.Contains(r.Address(), "an") && strings.Contains(r.Address(), "pwd") {
-		t.Error("a password in an address")
+	if r.Address() != qtsapi.PathLogin {
+		t.Errorf("a password in an address: %d bytes", len(r.Address()))
 	}
 	if _, ok, err := qtsapi.ParseLogin(url.Values{"r": {"0"}}); ok || err != nil {
 		t.Error("a question without name and password is taken for an attempt")
@@ -90,6 +90,9 @@ func TestAnswers(t *testing.T) {
 		{"<authPassed>0</authPassed><need_2sv>1</need_2sv>", true, triage.CodeWrong},
 		{"<authPassed>0</authPassed><force_2sv>1</force_2sv>", false, triage.FactorNotSetUp},
 		{"<authPassed>1</authPassed><authSid>1</authSid><force_change_pw>1</force_change_pw>", false, triage.MustChange},
+		{"<authPassed>0</authPassed><authSid>12345678</authSid>", false, triage.NoReason}, // not passed: not in
+		{"<authPassed>0</authPassed><force_change_pw>1</force_change_pw>", false, triage.NoReason},
+		{"<authPassed>0</authPassed><errorValue>-1</errorValue>", true, triage.NoReason},
 	} {
 		var a qtsapi.LoginAnswer
 		if err := qtsapi.Parse([]byte("<QDocRoot>"+c.xml+"</QDocRoot>"), &a); err != nil || a.Answer(c.withCode) != c.want {
@@ -116,6 +119,11 @@ func TestPasswordSet(t *testing.T) {
 		if err := qtsapi.Parse([]byte("<QDocRoot><authPassed>1</authPassed><func><userPasswordEdit>"+xml+"</userPasswordEdit></func></QDocRoot>"), &a); err != nil || a.Done() != want {
 			t.Errorf("%s: %v %v", xml, a.Done(), err)
 		}
+	}
+	var a qtsapi.PasswordAnswer
+	const out = "<QDocRoot><authPassed>0</authPassed><func><userPasswordEdit><passwordCheck>0</passwordCheck><passwordChange>0</passwordChange></userPasswordEdit></func></QDocRoot>"
+	if err := qtsapi.Parse([]byte(out), &a); err != nil || a.Done() {
+		t.Errorf("without a session it is a success: %v", err)
 	}
 	if (qtsapi.PasswordAnswer{}).Done() {
 		t.Error("nothing is a success")
@@ -201,4 +209,42 @@ func FuzzParse(f *testing.F) {
 		var p qtsapi.PasswordAnswer
 		_ = qtsapi.Parse(b, &p)
 	})
+}
+
+// What is out of bounds is no message, whoever sends it.
+func TestBounds(t *testing.T) {
+	whole := "<QDocRoot><authPassed>1</authPassed></QDocRoot>"
+	if err := qtsapi.Parse([]byte(whole+strings.Repeat(" ", qtsapi.MaxAnswer)), &qtsapi.Plain{}); !errors.Is(err, qtsapi.ErrMessage) {
+		t.Errorf("a long answer: %v", err)
+	}
+	users := "<QDocRoot><userroot><data>" + strings.Repeat("<user><userid>1</userid></user>", 10_001) + "</data></userroot></QDocRoot>"
+	if err := qtsapi.Parse([]byte(users), &qtsapi.UserList{}); !errors.Is(err, qtsapi.ErrMessage) {
+		t.Errorf("many users: %v", err)
+	}
+	if all := (qtsapi.Groups{Own: "a, ,"}).List(); len(all) != 1 {
+		t.Errorf("%q", all)
+	}
+	long := strings.Repeat("YWFh", 16<<10)
+	for name, form := range map[string]url.Values{"a name": {"user": {strings.Repeat("a", 1025)}, "pwd": {""}}, "a password": {"user": {"a"}, "pwd": {long + "YWFh"}}, "no Base64": {"user": {"a"}, "pwd": {"%"}}} {
+		if _, ok, err := qtsapi.ParseLogin(form); ok || !errors.Is(err, qtsapi.ErrMessage) {
+			t.Errorf("%s: %v %v", name, ok, err)
+		}
+	}
+	for _, form := range []url.Values{{"pwd": {"YQ=="}}, {"user": {"a"}}} {
+		if _, ok, err := qtsapi.ParseLogin(form); ok || err != nil {
+			t.Errorf("half an attempt is one: %v %v", ok, err)
+		}
+	}
+}
+
+// What is switched goes the right way, and the call is in the address.
+func TestWhatIsSent(t *testing.T) {
+	for on, want := range map[bool]string{true: "1", false: "0"} {
+		if r := qtsapi.SetEnabled(qtsapi.UserInfo{Name: "admin"}, on); r.Form.Get("a_enable") != want || !strings.Contains(r.Address(), "action=account_edit") {
+			t.Errorf("%t: %s", on, r.Form)
+		}
+		if r := qtsapi.Logout(on); r.Query.Has("del_user_session") != on {
+			t.Errorf("%t: %s", on, r.Query)
+		}
+	}
 }
