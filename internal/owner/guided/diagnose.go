@@ -117,10 +117,10 @@ func (r *run) remember(proved bool) error {
 	if r.box.Fingerprint() == "" {
 		return nil
 	}
-	return r.cfg.Pins.Remember(pins.Device{
+	return r.orGoOn(meet, r.cfg.Pins.Remember(pins.Device{
 		Fingerprint: r.box.Fingerprint(), Vendor: r.before.Vendor, Name: printable.Clean(r.before.Name), Serial: r.before.Serial, MACs: r.before.MACs,
 		Seen: r.cfg.Clock.Now(), Proved: proved,
-	})
+	}))
 }
 
 // witness has the lab's witness look before anything is changed.

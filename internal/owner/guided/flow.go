@@ -132,6 +132,7 @@ type run struct {
 	proved      bool
 	met         bool // a rescue's witness has looked
 	resumed     bool
+	unwritten   bool // where it stands could not be written down, and that was told
 
 	evidence triage.Evidence
 	known    ways.Known
@@ -221,7 +222,7 @@ func (r *run) worded(ctx context.Context, p catalog.Problem) catalog.Problem {
 
 func (r *run) loop(ctx context.Context, at rescue.Name) error {
 	for range maxTurns {
-		if err := r.save(at); err != nil {
+		if err := r.orGoOn(at, r.save(at)); err != nil {
 			return err
 		}
 		if at == ended {
@@ -236,6 +237,20 @@ func (r *run) loop(ctx context.Context, at rescue.Name) error {
 		at = next
 	}
 	return catalog.New("gave_up")
+}
+
+// orGoOn is the error of writing something down, unless the button was used: a NAS
+// that was reset stands open to whoever knows its default password until a new one
+// is set, and a full disk here must not end that.
+func (r *run) orGoOn(at rescue.Name, err error) error {
+	if err == nil || !r.pressed {
+		return err
+	}
+	if !r.unwritten {
+		r.unwritten = true
+		r.tell(at, "Where this rescue stands could not be written down on this computer. It goes on; interrupted now, it is resumed from an earlier step.")
+	}
+	return nil
 }
 
 func (r *run) step(ctx context.Context, s step) (rescue.Name, error) {

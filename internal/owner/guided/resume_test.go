@@ -246,3 +246,32 @@ func TestDocumentIsUpToDate(t *testing.T) {
 		t.Errorf("docs/guided.md is not what the table says: UPDATE_DOCS=1 go test ./internal/owner/guided -run Document (%v)", err)
 	}
 }
+
+// A computer whose disk is full once the button was held does not leave the NAS
+// open with its default password: the rescue goes on, and says so.
+func TestFullDiskAfterThePress(t *testing.T) {
+	for _, pressed := range []bool{true, false} {
+		w := newWorld("Synology")
+		w.answers[guided.AskLabel] = "S1"
+		dir := t.TempDir()
+		cfg := w.home(t, dir, w)
+		cfg.FS = hasty{opfs.OS(func(op string, when opfs.When) error {
+			if when == opfs.Before && (w.presses > 0) == pressed && (pressed || strings.HasPrefix(op, "guided.state")) {
+				return errors.New("no space left on device")
+			}
+			return nil
+		})}
+		cfg.Known = nil
+		var err error
+		if cfg.Pins, err = pins.Open(cfg.FS, dir); err != nil {
+			t.Fatal(err)
+		}
+		res, err := guided.Start(t.Context(), cfg, guided.Request{Target: "attic"})
+		switch told := strings.Contains(strings.Join(w.events, "\n"), "could not be written down"); {
+		case !pressed && (!errors.Is(err, catalog.New("rescue_not_kept")) || w.presses > 0):
+			t.Errorf("before the press: %v, %d presses", err, w.presses)
+		case pressed && (err != nil || !res.SignedIn || !told):
+			t.Errorf("after the press: %v, signed in: %v, told: %v", err, res.SignedIn, told)
+		}
+	}
+}
