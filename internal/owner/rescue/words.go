@@ -17,18 +17,18 @@ func PlanLines(p reset.Plan) []string {
 	for _, c := range p.Changes {
 		lines = append(lines, "  changes  "+c.Setting, "             from  "+c.From, "             to    "+c.To)
 	}
+	if len(p.Losses) == 0 {
+		lines = append(lines, "  loses  nothing")
+	}
 	for _, part := range []struct {
 		word  string
 		items []string
 	}{
-		{"keeps", p.Keeps}, {"loses", p.Losses}, {"stops for a moment", p.Interrupts}, {"not covered", p.NotCovered},
+		{"loses", p.Losses}, {"keeps", p.Keeps}, {"stops for a moment", p.Interrupts}, {"not covered", p.NotCovered},
 	} {
 		for _, item := range part.items {
 			lines = append(lines, fmt.Sprintf("  %s  %s", part.word, item))
 		}
-	}
-	if len(p.Losses) == 0 {
-		lines = append(lines, "  loses  nothing")
 	}
 	lines = append(lines, "  takes  "+p.Takes)
 	for i := range lines {

@@ -27,6 +27,7 @@ import (
 	"github.com/paperclip-nas/paperclip/internal/x/clock"
 	"github.com/paperclip-nas/paperclip/internal/x/hiddenline"
 	"github.com/paperclip-nas/paperclip/internal/x/printable"
+	"github.com/paperclip-nas/paperclip/internal/x/wordwrap"
 )
 
 const (
@@ -73,10 +74,23 @@ func (t *Terminal) say(format string, args ...any) {
 	fmt.Fprintf(t.out, format, args...)
 }
 
+// lines writes text that may be longer than the screen is wide: each line of it is
+// broken between words, and set in by more blanks from there.
+func (t *Terminal) lines(text string, more int) {
+	width := 0
+	if f, ok := t.out.(*os.File); ok {
+		width, _, _ = term.GetSize(int(f.Fd())) // 0: nothing is broken
+	}
+	for line := range strings.SplitSeq(text, "\n") {
+		t.say("%s\n", strings.Join(wordwrap.Hang(line, more, width), "\n"))
+	}
+}
+
 // Press counts along while the button is held.
 func (t *Terminal) Press(ctx context.Context, p rescue.Press) error {
 	t.quiet()
-	t.say("\n%s\n", p.Why)
+	t.say("\n")
+	t.lines(p.Why, 0)
 	if t.hands != nil {
 		return t.pressVirtual(ctx, p)
 	}
@@ -160,10 +174,10 @@ func (t *Terminal) Hear(ctx context.Context, h rescue.Hear) (access.Presence, er
 	if h.Wrong > 0 {
 		t.say("\nThat was not the code. Listen again; it is said over and over.\n")
 	}
-	t.say("\n%s now beeps its code: four groups of 1 to 6 beeps, then a pause, then again.\n", h.Device)
-	t.say("Write down how many beeps each group has. For example 3 1 6 2.\n")
+	t.say("\n")
+	t.lines(h.Device+" now beeps its code: four groups of 1 to 6 beeps, then a pause, then again.\nWrite down how many beeps each group has. For example 3 1 6 2.", 0)
 	if h.Label {
-		t.say("If you cannot hear it: the code on the label of the NAS will do as well, 13 letters and digits.\n")
+		t.lines("If you cannot hear it: the code on the label of the NAS will do as well, 13 letters and digits.", 0)
 	}
 	var heard access.Presence
 	if t.hands != nil {
@@ -218,7 +232,7 @@ func (t *Terminal) Choose(ctx context.Context, q rescue.Question) (rescue.Answer
 	t.quiet()
 	t.say("\n")
 	for _, l := range q.Lines {
-		t.say("%s\n", printable.Clean(l))
+		t.lines(printable.Clean(l), 2)
 	}
 	switch {
 	case q.ID == rescue.AskNewPassword:
@@ -265,13 +279,13 @@ func (t *Terminal) typed(ctx context.Context, q rescue.Question) (rescue.Answer,
 }
 
 func (t *Terminal) oneOf(ctx context.Context, q rescue.Question) (rescue.Answer, error) {
-	t.say("%s\n", q.Text)
+	t.lines(q.Text, 0)
 	def := ""
 	for i, o := range q.Options {
-		t.say("  %d  %s\n", i+1, printable.Clean(o.Text))
+		t.lines(fmt.Sprintf("  %d  %s", i+1, printable.Clean(o.Text)), 3)
 		for l := range strings.SplitSeq(o.Detail, "\n") {
 			if l != "" {
-				t.say("       %s\n", printable.Clean(l))
+				t.lines("       "+printable.Clean(l), 2)
 			}
 		}
 		if o.ID == q.Default {
@@ -300,9 +314,9 @@ func (t *Terminal) newPassword(ctx context.Context, q rescue.Question) (rescue.A
 	if q.SecondFactor {
 		least = access.MinPasswordWithFactor
 	}
-	t.say("%s\nAt least %d characters; four or five words that have nothing to do with each other do well.\nIt is not shown while you type; pasting is fine.\n", q.Text, least)
+	t.lines(fmt.Sprintf("%s\nAt least %d characters; four or five words that have nothing to do with each other do well.\nIt is not shown while you type; pasting is fine.", q.Text, least), 0)
 	if q.Advice != "" {
-		t.say("%s\n", q.Advice)
+		t.lines(q.Advice, 0)
 	}
 	for range attempts {
 		first, err := t.hidden(ctx, "New password: ")
@@ -310,7 +324,7 @@ func (t *Terminal) newPassword(ctx context.Context, q rescue.Question) (rescue.A
 			return rescue.Answer{}, err
 		}
 		if r := access.CheckPassword(first, q.SecondFactor, q.Names...); r != access.PasswordFits {
-			t.say("%s\n", access.PasswordAdvice(r, q.SecondFactor))
+			t.lines(access.PasswordAdvice(r, q.SecondFactor), 0)
 			continue
 		}
 		second, err := t.hidden(ctx, "Again: ")
@@ -353,7 +367,7 @@ func (t *Terminal) Tell(e rescue.Event) {
 		if e.Doubt != "" {
 			e.Text += " (" + e.Doubt + ")"
 		}
-		t.say("  %s\n", printable.Clean(e.Text))
+		t.lines("  "+printable.Clean(e.Text), 0)
 	}
 }
 
