@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"runtime"
 	"strconv"
 	"sync"
 	"testing"
@@ -36,9 +37,6 @@ var aims = [...]struct {
 	part  string
 	cache bool
 }{{between, false}, {before, true}, {between, true}, {after, true}, {between, true}, {before, false}, {between, false}, {after, false}}
-
-// machines is how many are cut beside each other: an emulated one keeps one processor busy, and waits now and then.
-const machines = 3
 
 // soak is what all cuts begin from: a NAS with files being saved on its array and an owner's computer that
 // has shown the plan and waits for nothing but the new password.
@@ -94,7 +92,7 @@ func soakPower(t *testing.T, ctx context.Context, n *nas, seed uint64, cuts, onl
 		}
 	}()
 	var all sync.WaitGroup
-	for range machines {
+	for range runtime.GOMAXPROCS(0) { // an emulated machine keeps one processor busy
 		m := n.beside(t, ctx)
 		all.Go(func() {
 			for i := range numbers {
