@@ -17,6 +17,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -129,7 +130,7 @@ func (f *Front) Run(ctx context.Context) error {
 		f.shutdown()
 		announcing.Wait()
 	}()
-	wait := retryLeast
+	wait, said := retryLeast, ""
 	for {
 		served, err := f.connected(ctx)
 		if ctx.Err() != nil {
@@ -141,7 +142,10 @@ func (f *Front) Run(ctx context.Context) error {
 		if served {
 			wait = retryLeast
 		}
-		f.log.Warn("core is away", "error", err, "again_in", wait)
+		if why := fmt.Sprint(err); served || why != said { // it may be away for weeks
+			f.log.Warn("core is away; it is asked again and again", "error", err)
+			said = why
+		}
 		select {
 		case <-ctx.Done():
 			return nil

@@ -17,6 +17,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/paperclip-nas/paperclip/internal/domain/access"
@@ -223,6 +224,29 @@ func TestCoreGoesAndComesBack(t *testing.T) {
 	if !bytes.Equal(before, f.leaf()) {
 		t.Error("the TLS key changed although connections go on")
 	}
+}
+
+// While core is away for long that is said once, and it is asked all the same.
+func TestCoreIsAwayForLong(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log lockedBuffer
+		dialled := 0
+		f := New(Config{Log: slog.New(slog.NewTextHandler(&log, nil)), Dial: func(context.Context) (net.Conn, error) {
+			dialled++
+			return nil, errors.New("nobody is there")
+		}})
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error)
+		go func() { ended <- f.Run(ctx) }()
+		time.Sleep(time.Hour)
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+		if n := strings.Count(log.String(), "core is away"); n != 1 || dialled < 500 {
+			t.Errorf("said %d times, asked %d times", n, dialled)
+		}
+	})
 }
 
 // until waits for something that another goroutine will do.
