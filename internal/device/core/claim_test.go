@@ -371,8 +371,7 @@ func TestFailureUndoesEverything(t *testing.T) {
 	})
 }
 
-// Promise 4: what somebody else has set meanwhile was left, and is not said to have
-// been put back.
+// Promise 4: what somebody else has set meanwhile was left, and is not said to be put back.
 func TestWhatWasLeftAloneIsSaid(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := start(t, func(all []setting.Adapter) []setting.Adapter {
