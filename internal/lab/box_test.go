@@ -22,6 +22,7 @@ import (
 	"github.com/paperclip-nas/paperclip/internal/lab/face"
 	"github.com/paperclip-nas/paperclip/internal/owner/discover"
 	"github.com/paperclip-nas/paperclip/internal/owner/rescue"
+	"github.com/paperclip-nas/paperclip/internal/x/scratch"
 )
 
 // faced starts a rack at 25 times the speed, at which a busy computer still lets go in time, whose vendors' NAS have
@@ -33,7 +34,7 @@ func faced(t *testing.T, name string, faults ...face.Fault) (*lab.Rack, *lab.NAS
 
 func facedAt(t *testing.T, speed int, name string, faults ...face.Fault) (*lab.Rack, *lab.NAS) {
 	t.Helper()
-	rack, err := lab.Start(context.Background(), lab.Options{Dir: t.TempDir(), Speed: speed, Scenario: faults, Only: []string{name}})
+	rack, err := lab.Start(context.Background(), lab.Options{Dir: scratch.Dir(t), Speed: speed, Scenario: faults, Only: []string{name}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/paperclip-nas/paperclip/internal/lab"
 	"github.com/paperclip-nas/paperclip/internal/owner/discover"
 	"github.com/paperclip-nas/paperclip/internal/owner/rescue"
+	"github.com/paperclip-nas/paperclip/internal/x/scratch"
 )
 
 // journalOf collects what the virtual devices log.
@@ -53,7 +54,7 @@ func start(t *testing.T, dir string) (*lab.Rack, *journalOf) {
 // as a LAN: our own by its announcement, a Synology by findhost, a QNAP by its
 // announcement.
 func TestRackIsFound(t *testing.T) {
-	rack, _ := start(t, t.TempDir())
+	rack, _ := start(t, scratch.Dir(t))
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	found, err := discover.Find(ctx, []discover.Source{discover.NewFindhost(rack.Findhost()...), discover.NewMDNS(rack.MDNS()...)}, discover.Options{Wait: 10 * time.Second})
@@ -73,7 +74,7 @@ func TestRackIsFound(t *testing.T) {
 // The robot holds the button until the beep, and hears the code: with nothing
 // but what a person has.
 func TestRobotOpensAClaimAndHearsItsCode(t *testing.T) {
-	rack, log := start(t, t.TempDir())
+	rack, log := start(t, scratch.Dir(t))
 	cellar, _ := rack.Named("cellar")
 	robot := cellar.Robot(nil)
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
@@ -98,7 +99,7 @@ func TestRobotOpensAClaimAndHearsItsCode(t *testing.T) {
 
 // The witness sees one byte, one mode, one name, and a file that is new.
 func TestWitnessSeesEveryChange(t *testing.T) {
-	rack, _ := start(t, t.TempDir())
+	rack, _ := start(t, scratch.Dir(t))
 	cellar, _ := rack.Named("cellar")
 	ctx := context.Background()
 	files, err := filepath.Glob(filepath.Join(cellar.Volume(), "papers", "*"))
@@ -156,7 +157,7 @@ func TestWitnessSeesEveryChange(t *testing.T) {
 
 // The state is kept in the folder; two racks on one folder are refused.
 func TestRackIsTheSameInItsFolder(t *testing.T) {
-	dir := t.TempDir()
+	dir := scratch.Dir(t)
 	first, _ := start(t, dir)
 	if _, err := lab.Start(context.Background(), lab.Options{Dir: dir}); catalog.AsProblem(err).ID != "lab_failed" {
 		t.Errorf("a second rack on the same folder: %v", err)
@@ -185,7 +186,7 @@ func TestRackIsTheSameInItsFolder(t *testing.T) {
 }
 
 func TestPlanIsMadeFromTheRealSettings(t *testing.T) {
-	rack, _ := start(t, t.TempDir())
+	rack, _ := start(t, scratch.Dir(t))
 	for _, n := range rack.All() {
 		p, err := n.Plan(context.Background(), reset.Soft, reset.Network, "")
 		if err != nil || len(p.Changes) < 3 || !strings.Contains(p.Changes[1].From, "static 192.168.1.") {

@@ -21,6 +21,7 @@ import (
 	"github.com/paperclip-nas/paperclip/internal/owner/pins"
 	"github.com/paperclip-nas/paperclip/internal/owner/rescue"
 	"github.com/paperclip-nas/paperclip/internal/x/opfs"
+	"github.com/paperclip-nas/paperclip/internal/x/scratch"
 )
 
 const (
@@ -65,7 +66,7 @@ func reset(w *world, _ int) {
 
 func (w *world) rescue(t *testing.T) (rescue.Result, error) {
 	t.Helper()
-	known, err := pins.Open(opfs.OS(nil), t.TempDir())
+	known, err := pins.Open(opfs.OS(nil), scratch.Dir(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -224,7 +225,7 @@ func TestCloudKeyGoesToNoStrangeBox(t *testing.T) {
 // A NAS that was met before and shows another certificate today gets no typed
 // password before it was proved.
 func TestMismatchAtTheDoor(t *testing.T) {
-	known, err := pins.Open(opfs.OS(nil), t.TempDir())
+	known, err := pins.Open(opfs.OS(nil), scratch.Dir(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -353,7 +354,7 @@ func TestNotReady(t *testing.T) {
 		}
 		return []discover.Device{w.found}
 	})
-	known, err := pins.Open(opfs.OS(nil), t.TempDir())
+	known, err := pins.Open(opfs.OS(nil), scratch.Dir(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -392,7 +393,7 @@ func TestWhatIsLeft(t *testing.T) {
 		}
 		return rescue.Answer{}, false
 	}}
-	known, err := pins.Open(opfs.OS(nil), t.TempDir())
+	known, err := pins.Open(opfs.OS(nil), scratch.Dir(t))
 	if err != nil {
 		t.Fatal(err)
 	}

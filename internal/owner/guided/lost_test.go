@@ -15,6 +15,7 @@ import (
 	"github.com/paperclip-nas/paperclip/internal/owner/guided"
 	"github.com/paperclip-nas/paperclip/internal/owner/kept"
 	"github.com/paperclip-nas/paperclip/internal/owner/rescue"
+	"github.com/paperclip-nas/paperclip/internal/x/scratch"
 )
 
 // noted has what this computer noted of the world's NAS when somebody was signed in.
@@ -34,7 +35,7 @@ func noted(t *testing.T, cfg guided.Config, w *world, change func(*kept.Record))
 func TestFromWhatWasNoted(t *testing.T) {
 	w := newWorld("Synology")
 	w.settings.Ports = &nas.Ports{HTTP: 2000, HTTPS: 2001}
-	cfg := w.home(t, t.TempDir(), w)
+	cfg := w.home(t, scratch.Dir(t), w)
 	noted(t, cfg, w, func(r *kept.Record) { r.Settings.Firewall = &nas.Firewall{} })
 	w.onPress = func(w *world, n int) {
 		reset(w, n)
@@ -59,7 +60,7 @@ func TestHeldTooLong(t *testing.T) {
 	w := newWorld("QNAP")
 	w.shares = []string{"photos", "papers"}
 	w.settings.Accounts = append(w.settings.Accounts, nas.Account{Name: "ben", Enabled: true})
-	cfg := w.home(t, t.TempDir(), w)
+	cfg := w.home(t, scratch.Dir(t), w)
 	noted(t, cfg, w, nil)
 	w.onPress = func(w *world, n int) {
 		reset(w, n)
@@ -111,7 +112,7 @@ func TestOnToModeTwo(t *testing.T) {
 func TestStrangeBoxGetsNothing(t *testing.T) {
 	for _, way := range []ways.ID{ways.SavedPassword, ways.OtherAdministrator, ways.ForgotMail, ways.Approval} {
 		w := newWorld("Synology")
-		cfg := w.home(t, t.TempDir(), w)
+		cfg := w.home(t, scratch.Dir(t), w)
 		w.print = theirs
 		if _, err := guided.SignIn(t.Context(), cfg, w.found, "anna", access.NewSecret("")); err == nil {
 			t.Fatal("a blank password opened it")
@@ -128,7 +129,7 @@ func TestStrangeBoxGetsNothing(t *testing.T) {
 // Outside a rescue: what differs from a snapshot, and what of it is put back (R6).
 func TestPutBack(t *testing.T) {
 	w := newWorld("Synology")
-	cfg := w.home(t, t.TempDir(), w)
+	cfg := w.home(t, scratch.Dir(t), w)
 	s, err := guided.SignIn(t.Context(), cfg, w.found, "anna", access.NewSecret("annas old password"))
 	if err != nil {
 		t.Fatal(err)

@@ -22,6 +22,7 @@ import (
 	"github.com/paperclip-nas/paperclip/internal/owner/pins"
 	"github.com/paperclip-nas/paperclip/internal/owner/rescue"
 	"github.com/paperclip-nas/paperclip/internal/x/opfs"
+	"github.com/paperclip-nas/paperclip/internal/x/scratch"
 )
 
 const testID = "abcdefgh"
@@ -111,7 +112,7 @@ func TestKilledAtEveryStep(t *testing.T) {
 				kinds = append(kinds, rescue.StepStarted)
 			}
 			for _, kind := range kinds {
-				w, hit, dir := build(), false, t.TempDir()
+				w, hit, dir := build(), false, scratch.Dir(t)
 				done := false
 				ended := aside(func() {
 					res, err := guided.Start(t.Context(), w.home(t, dir, killed{w, at, kind, &hit}), guided.Request{Target: "attic"})
@@ -203,7 +204,7 @@ func TestInterrupted(t *testing.T) {
 				cancel()
 			}
 		}
-		_, err := guided.Start(ctx, w.home(t, t.TempDir(), p), guided.Request{Target: "attic"})
+		_, err := guided.Start(ctx, w.home(t, scratch.Dir(t), p), guided.Request{Target: "attic"})
 		if !errors.Is(err, catalog.New("interrupted")) || catalog.ExitOf(err) != exit || !strings.Contains(catalog.AsProblem(err).WhatToDo, "--resume "+testID) {
 			t.Errorf("%s: %v, exit %d", at, err, catalog.ExitOf(err))
 		}
@@ -214,7 +215,7 @@ func TestInterrupted(t *testing.T) {
 // A state that cannot be used is said so, and nothing is done.
 func TestUnusableState(t *testing.T) {
 	w := newWorld("Synology")
-	dir := t.TempDir()
+	dir := scratch.Dir(t)
 	cfg := w.home(t, dir, w)
 	if _, err := guided.Resume(t.Context(), cfg, guided.Request{}); !errors.Is(err, catalog.New("resume_unknown")) {
 		t.Error(err)

@@ -20,6 +20,7 @@ import (
 	"github.com/paperclip-nas/paperclip/internal/protocol/receipt"
 	"github.com/paperclip-nas/paperclip/internal/x/clock"
 	"github.com/paperclip-nas/paperclip/internal/x/opfs"
+	"github.com/paperclip-nas/paperclip/internal/x/scratch"
 )
 
 // box is a NAS as a rescue sees it, without any network: its rules are core's.
@@ -545,13 +546,13 @@ type scene struct {
 func newScene(t testing.TB) *scene {
 	t.Helper()
 	b := newBox(t)
-	k, err := keys.Open(opfs.OS(nil), t.TempDir())
+	k, err := keys.Open(opfs.OS(nil), scratch.Dir(t))
 	if err != nil {
 		t.Fatal(err)
 	}
 	p := &someone{b: b, yes: true, password: []string{newPassword}}
 	return &scene{box: b, person: p, cfg: Config{
 		Person: p, Finder: lan{b.found}, Meet: b.meet, Keys: k,
-		FS: opfs.OS(nil), Dir: t.TempDir(), Clock: clock.System(), Rand: rand.Reader, Poll: time.Millisecond, Patience: 5 * time.Second,
+		FS: opfs.OS(nil), Dir: scratch.Dir(t), Clock: clock.System(), Rand: rand.Reader, Poll: time.Millisecond, Patience: 5 * time.Second,
 	}}
 }

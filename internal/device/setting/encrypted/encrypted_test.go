@@ -17,6 +17,7 @@ import (
 	"github.com/paperclip-nas/paperclip/internal/domain/nas"
 	"github.com/paperclip-nas/paperclip/internal/domain/reset"
 	"github.com/paperclip-nas/paperclip/internal/x/opfs"
+	"github.com/paperclip-nas/paperclip/internal/x/scratch"
 )
 
 const (
@@ -290,7 +291,7 @@ func FuzzTables(f *testing.F) {
 	f.Add("a\tb", "x y fuse.gocryptfs")
 	f.Add("a b c d,noauto", "/x /y fuse.gocryptfs noauto,noauto")
 	f.Fuzz(func(t *testing.T, crypt, tab string) {
-		root := t.TempDir()
+		root := scratch.Dir(t)
 		if err := errors.Join(os.Mkdir(filepath.Join(root, "etc"), 0o755), os.WriteFile(filepath.Join(root, "etc/crypttab"), []byte(crypt), 0o600), os.WriteFile(filepath.Join(root, "etc/fstab"), []byte(tab), 0o600)); err != nil {
 			t.Fatal(err)
 		}

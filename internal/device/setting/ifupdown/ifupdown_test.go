@@ -20,6 +20,7 @@ import (
 	"github.com/paperclip-nas/paperclip/internal/domain/nas"
 	"github.com/paperclip-nas/paperclip/internal/domain/reset"
 	"github.com/paperclip-nas/paperclip/internal/x/opfs"
+	"github.com/paperclip-nas/paperclip/internal/x/scratch"
 )
 
 var networkScope = setting.Request{Mode: reset.Soft, Scope: reset.Network}
@@ -58,7 +59,7 @@ type system struct {
 }
 
 func newSystem(t testing.TB, config string, nics ...string) *system {
-	s := &system{t: t, root: t.TempDir()}
+	s := &system{t: t, root: scratch.Dir(t)}
 	s.write("/usr/sbin/ifup", "")
 	s.write("/usr/sbin/dhclient", "")
 	s.write(interfaces.Main, config)

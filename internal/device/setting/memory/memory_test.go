@@ -17,6 +17,7 @@ import (
 	"github.com/paperclip-nas/paperclip/internal/domain/nas"
 	"github.com/paperclip-nas/paperclip/internal/domain/reset"
 	"github.com/paperclip-nas/paperclip/internal/x/opfs"
+	"github.com/paperclip-nas/paperclip/internal/x/scratch"
 )
 
 func household() nas.Settings {
@@ -68,7 +69,7 @@ func TestContract(t *testing.T) {
 	for _, e := range nas.Effects() {
 		t.Run(string(e), func(t *testing.T) {
 			settingtest.Run(t, func(t testing.TB) settingtest.System {
-				root := t.TempDir()
+				root := scratch.Dir(t)
 				create := func(t testing.TB, s nas.Settings, anna string) *memory.Store {
 					store, err := memory.Create(opfs.OS(nil), file(root), memory.State{Settings: s, Hashes: map[string]string{"anna": anna, "ben": hash}})
 					if err != nil {

@@ -19,6 +19,7 @@ import (
 	"github.com/paperclip-nas/paperclip/internal/domain/nas"
 	"github.com/paperclip-nas/paperclip/internal/domain/reset"
 	"github.com/paperclip-nas/paperclip/internal/x/opfs"
+	"github.com/paperclip-nas/paperclip/internal/x/scratch"
 )
 
 var networkScope = setting.Request{Mode: reset.Soft, Scope: reset.Network}
@@ -55,7 +56,7 @@ type system struct {
 }
 
 func newSystem(t testing.TB) *system {
-	s := &system{t: t, root: t.TempDir(), force: map[string]string{}}
+	s := &system{t: t, root: scratch.Dir(t), force: map[string]string{}}
 	s.write("/run/systemd/netif/state", "OPER_STATE=routable\n")
 	s.write("/sys/class/net/lo/type", "772")
 	s.write("/sys/class/net/lo/ifindex", "1")

@@ -21,6 +21,7 @@ import (
 	"github.com/paperclip-nas/paperclip/internal/domain/nas"
 	"github.com/paperclip-nas/paperclip/internal/domain/reset"
 	"github.com/paperclip-nas/paperclip/internal/x/opfs"
+	"github.com/paperclip-nas/paperclip/internal/x/scratch"
 )
 
 var networkScope = setting.Request{Mode: reset.Soft, Scope: reset.Network}
@@ -69,7 +70,7 @@ type system struct {
 }
 
 func newSystem(t testing.TB, nics ...string) *system {
-	s := &system{t: t, root: t.TempDir(), loaded: map[string]connection{}}
+	s := &system{t: t, root: scratch.Dir(t), loaded: map[string]connection{}}
 	s.write("/run/NetworkManager/NetworkManager.pid", "1")
 	for i, name := range nics {
 		s.nic(name, fmt.Sprint(i+2))

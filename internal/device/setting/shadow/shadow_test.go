@@ -24,6 +24,7 @@ import (
 	"github.com/paperclip-nas/paperclip/internal/domain/reset"
 	"github.com/paperclip-nas/paperclip/internal/x/clock"
 	"github.com/paperclip-nas/paperclip/internal/x/opfs"
+	"github.com/paperclip-nas/paperclip/internal/x/scratch"
 )
 
 const (
@@ -41,7 +42,7 @@ type system struct {
 
 func newSystem(t testing.TB, shadowFile string) *system {
 	t.Helper()
-	s := &system{root: t.TempDir()}
+	s := &system{root: scratch.Dir(t)}
 	s.etc = func(name string) string { return filepath.Join(s.root, "etc", name) }
 	if err := os.Mkdir(filepath.Join(s.root, "etc"), 0o755); err != nil {
 		t.Fatal(err)

@@ -19,6 +19,7 @@ import (
 	"github.com/paperclip-nas/paperclip/internal/domain/nas"
 	"github.com/paperclip-nas/paperclip/internal/domain/reset"
 	"github.com/paperclip-nas/paperclip/internal/x/opfs"
+	"github.com/paperclip-nas/paperclip/internal/x/scratch"
 )
 
 const (
@@ -64,7 +65,7 @@ func (s *system) adapter() *shares.Adapter {
 
 // household is a NAS on which shares were made since paperclipd was installed.
 func household(t testing.TB) *system {
-	s := &system{root: t.TempDir()}
+	s := &system{root: scratch.Dir(t)}
 	s.write(t, "etc/samba/smb.conf", installed)
 	s.write(t, "etc/exports", exports)
 	var err error
@@ -141,7 +142,7 @@ func carryOut(t *testing.T, s *system) {
 // and no share of the baseline lets a guest in.
 func TestNoGuestByAShareThatComesBack(t *testing.T) {
 	for _, first := range []string{"guest", "shares"} {
-		s := &system{root: t.TempDir()}
+		s := &system{root: scratch.Dir(t)}
 		s.write(t, "etc/samba/smb.conf", installed+later+"[mixed]\n   invalid users = ben\n")
 		var err error
 		if s.baseline, err = s.adapter().Save(t.Context()); err != nil {
@@ -221,7 +222,7 @@ func TestElsewhere(t *testing.T) {
 			t.Errorf("%q: %+v %v", text, found, err)
 		}
 	}
-	s := &system{root: t.TempDir()}
+	s := &system{root: scratch.Dir(t)}
 	if found, err := s.adapter().Detect(t.Context()); err != nil || found.Present || found.Why == "" {
 		t.Errorf("nothing: %+v %v", found, err)
 	}
