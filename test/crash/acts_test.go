@@ -153,7 +153,8 @@ func (a *claimant) reset(ctx context.Context, q deviceapi.PlanCall, commit devic
 		return err
 	}
 	tell(accept)
-	for {
+	const often, most = 500, 600
+	for n := 0; ; n++ {
 		var p deviceapi.ProgressReply
 		if err := a.call(ctx, deviceapi.KindProgress, deviceapi.ProgressCall{Transaction: accepted.Transaction}, &p); err != nil {
 			return err
@@ -162,7 +163,14 @@ func (a *claimant) reset(ctx context.Context, q deviceapi.PlanCall, commit devic
 			tell(ended(p))
 			break
 		}
-		time.Sleep(10 * time.Millisecond) // fake time: lets the reset go on
+		switch { // fake time: lets the reset go on
+		case n < often:
+			time.Sleep(10 * time.Millisecond)
+		case n < most:
+			time.Sleep(time.Second)
+		default: // what it cannot write down it tries again and again
+			return catalog.New("busy")
+		}
 	}
 	return a.leave(ctx)
 }
