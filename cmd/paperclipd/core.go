@@ -26,7 +26,7 @@ import (
 
 func newCore(o *options) *cobra.Command {
 	return &cobra.Command{
-		Use: "core", Short: "The half with root and no listener (started by systemd)", Args: noArguments,
+		Use: "core", Short: "The half with root and no listener", Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return runCore(cmd.Context(), newMachine(o, cmd.ErrOrStderr()), o)
 		},

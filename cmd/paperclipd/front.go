@@ -21,7 +21,7 @@ import (
 
 func newFront(o *options) *cobra.Command {
 	return &cobra.Command{
-		Use: "front", Short: "The half with the listener and no privilege (started by systemd)", Args: noArguments,
+		Use: "front", Short: "The half with the listener and no privilege", Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return runFront(cmd.Context(), newMachine(o, cmd.ErrOrStderr()), o)
 		},

@@ -70,8 +70,22 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 func newRoot(o *options) *cobra.Command {
 	var version bool
 	cmd := &cobra.Command{
-		Use:           "paperclipd",
-		Short:         "A reset button for a Linux NAS: back in, with nothing lost",
+		Use:   "paperclipd",
+		Short: "A reset button for a Linux NAS: back in, with nothing lost",
+		Long: `Paperclipd gives this NAS a reset button: holding it opens a claim, and changes
+nothing by itself. Whoever holds it gets back in with the program paperclip, on
+another computer.
+
+Just installed? See what it found, and what is missing:
+
+  sudo paperclipd doctor
+
+Locked out, with a root shell? No button is needed:
+
+  sudo paperclipd reset-password USER
+
+Exit status, for scripts: 0 done, 1 failed, 2 wrong use, 3 not found,
+4 refused, 5 done in part or not verified.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          noArguments,
@@ -89,10 +103,19 @@ func newRoot(o *options) *cobra.Command {
 	cmd.PersistentFlags().StringVar(&o.config, "config", config.Path, "the configuration `FILE`")
 	cmd.PersistentFlags().StringVar(&o.root, "root", "", "take a `FOLDER` for the root of the file system (for tests; runs no programs)")
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return catalog.New("usage", sentence(err)) })
-	cmd.AddCommand(
-		newCore(o), newFront(o), newRecover(o), newDoctor(o), newStatus(o), newPlan(o), newReceipts(o),
-		newResetPassword(o), newRestore(o), newCodes(o), newLabel(o), newOwners(o), newRequests(o),
-	)
+	cmd.AddGroup(&cobra.Group{ID: "root", Title: "For root, at any time:"}, &cobra.Group{ID: "systemd", Title: "Started by systemd:"})
+	for id, all := range map[string][]*cobra.Command{
+		"root": {
+			newDoctor(o), newStatus(o), newPlan(o), newReceipts(o), newResetPassword(o), newRestore(o), newCodes(o), newLabel(o),
+			newOwners(o), newRequests(o),
+		},
+		"systemd": {newCore(o), newFront(o), newRecover(o)},
+	} {
+		for _, c := range all {
+			c.GroupID = id
+			cmd.AddCommand(c)
+		}
+	}
 	return cmd
 }
 

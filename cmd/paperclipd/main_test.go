@@ -17,6 +17,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -151,6 +152,20 @@ func TestBadInput(t *testing.T) {
 				t.Error("a file was changed")
 			}
 		})
+	}
+}
+
+// Without a word on the command line it says where to begin; each flag says what
+// it takes in capitals.
+func TestHelp(t *testing.T) {
+	for _, args := range [][]string{nil, {"plan", "--help"}, {"restore", "--help"}} {
+		code, stdout, _ := paperclipd(t, newRootFolder(t), args...)
+		if code != 0 || args == nil && !strings.Contains(stdout, "sudo paperclipd doctor") {
+			t.Errorf("%v: exit %d, %s", args, code, stdout)
+		}
+		if regexp.MustCompile(`--\S+ (string|strings|int|duration)\b`).MatchString(stdout) {
+			t.Errorf("%v: a flag's type is shown in place of what it takes: %s", args, stdout)
+		}
 	}
 }
 

@@ -14,7 +14,7 @@ import (
 
 func newRecover(o *options) *cobra.Command {
 	return &cobra.Command{
-		Use: "recover", Short: "Finish or undo the files of an interrupted reset (started at boot, before any door opens)", Args: noArguments,
+		Use: "recover", Short: "Finish or undo the files of an interrupted reset, at boot, before any door opens", Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return runRecover(cmd.Context(), newMachine(o, cmd.ErrOrStderr()), o)
 		},
