@@ -108,6 +108,9 @@ func (a *app) runFind(ctx context.Context, o findOptions, args []string) error {
 		return err
 	}
 	a.remark(o.json, res)
+	if !o.json && len(res.Devices) > 0 {
+		fmt.Fprintf(a.env.Stdout, "\nLocked out of one of these? %s NAME\n", o.lab.command())
+	}
 	if res.Err() != nil {
 		return alreadyTold{catalog.ExitOf(res.Err())}
 	}

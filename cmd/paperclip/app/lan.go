@@ -64,6 +64,9 @@ func faults() []string {
 
 // command is how a rescue is begun with these flags, for whoever goes on later.
 func (f labFlags) command() string {
+	if !f.on {
+		return "paperclip rescue"
+	}
 	c := "paperclip rescue --lab"
 	if f.dir != "" {
 		c += fmt.Sprintf(" --lab-dir %q", f.dir)

@@ -112,7 +112,7 @@ func (a *app) runSnapshot(ctx context.Context, o snapshotOptions, target string)
 	if o.json {
 		return a.print(t)
 	}
-	fmt.Fprintf(a.env.Stdout, "The settings of %s, as of %s, are in %s (%d bytes), sealed.\n", t.Device, t.MadeAt.Format(time.RFC3339), t.File, t.Bytes)
+	fmt.Fprintf(a.env.Stdout, "The settings of %s, as of %s, are in %s (%s), sealed.\n", t.Device, t.MadeAt.UTC().Format(secondsUTC), t.File, size(int64(t.Bytes)))
 	for _, n := range t.NotHeld {
 		fmt.Fprintf(a.env.Stdout, "Not in it: %s.\n", n)
 	}

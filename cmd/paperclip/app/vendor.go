@@ -112,7 +112,7 @@ func (a *app) snapshotVendor(ctx context.Context, l *lan, n rescue.NAS, o snapsh
 	say := func(format string, args ...any) {
 		fmt.Fprintln(a.env.Stdout, printable.Clean(fmt.Sprintf(format, args...)))
 	}
-	say("How %s is set up, as of %s, is in %s (%d bytes).", v.name, rec.MadeAt.Format(time.RFC3339), o.out, len(file))
+	say("How %s is set up, as of %s, is in %s (%s).", v.name, rec.MadeAt.UTC().Format(secondsUTC), o.out, size(int64(len(file))))
 	say("It is not sealed: users' names and addresses are in it, and no password.")
 	for _, not := range rec.NotHeld {
 		say("Not in it: %s.", not)
