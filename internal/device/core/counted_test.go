@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/paperclip-nas/paperclip/internal/device/core"
+	"github.com/paperclip-nas/paperclip/internal/domain/access"
 	"github.com/paperclip-nas/paperclip/internal/protocol/corewire"
 )
 
@@ -44,6 +45,30 @@ func TestWhatCannotBeCountedIsNotTried(t *testing.T) {
 		must(t, os.Remove(file))
 		must(t, os.WriteFile(file, counters, 0o600))
 		must(t, a.try(said))
+	})
+}
+
+// X19: nor is a recovery code, which is then as good as before.
+func TestACodeThatCannotBeCountedIsNotTried(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := start(t, nil)
+		d.reboot(access.ButtonSecondProof)
+		given, err := d.console().GiveCodes(context.Background(), corewire.CodesRequest{Administrator: "anna"})
+		must(t, err)
+		a := d.present()
+		file := filepath.Join(d.dir, "state", "attempts.json")
+		counters, err := os.ReadFile(file)
+		must(t, err)
+		must(t, os.Remove(file))
+		must(t, os.Mkdir(file, 0o700)) // it cannot be written now
+		if _, err := a.resetWith(ofAnna(), newPassword, given.Codes[0]); err == nil || !d.accepts("anna", oldPassword) {
+			t.Errorf("the code resets: %v", err)
+		}
+		must(t, os.Remove(file))
+		must(t, os.WriteFile(file, counters, 0o600))
+		if p, err := a.resetWith(ofAnna(), newPassword, given.Codes[0]); err != nil || p.State != "committed" {
+			t.Errorf("the code is spent: %v %+v", err, p)
+		}
 	})
 }
 
