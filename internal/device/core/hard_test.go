@@ -288,6 +288,7 @@ func (w *waiting) Persist(ctx context.Context, s reset.Step) error {
 func TestBaseline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := start(t, nil)
+		d.secondFactor("anna")
 		if _, err := core.Baseline(opfs.OS(nil), filepath.Join(d.dir, "state")); !errors.Is(err, os.ErrNotExist) {
 			t.Fatal(err)
 		}
@@ -298,7 +299,7 @@ func TestBaseline(t *testing.T) {
 		}
 		var b bundle.Bundle
 		b, err := core.Baseline(opfs.OS(nil), filepath.Join(d.dir, "state"))
-		if err != nil || b.Sections["memory.e4"] == nil || b.Sections["memory.e1"] != nil || b.Sections["memory.h3"] != nil {
+		if err != nil || b.Sections["memory.e4"] == nil || b.Sections["memory.e1"] != nil || b.Sections["memory.h3"] != nil || b.Sections["memory.e13"] != nil || slices.Contains(b.NotHeld, "memory.e13") {
 			t.Fatalf("%v %+v", err, b)
 		}
 		raw, _ := os.ReadFile(filepath.Join(d.dir, "state", "baseline.json"))
