@@ -190,3 +190,38 @@ func TestWaitingCallEndsWithItsConversation(t *testing.T) {
 		}
 	})
 }
+
+// Promise 1: where a reset can be neither finished nor undone, the NAS does not say
+// that all is well, and nothing more is begun on it.
+func TestHalfStateIsShownAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := start(t, func(all []setting.Adapter) []setting.Adapter {
+			for i, a := range all {
+				if a.ID() == "memory.e1" {
+					all[i] = neither{a}
+				}
+			}
+			return all
+		})
+		a := d.present()
+		p, err := a.reset(ofAnna(), newPassword)
+		if err != nil || p.Problem == nil || p.Problem.ID != "half_state" {
+			t.Fatalf("%v %+v", err, p)
+		}
+		must(t, a.call(deviceapi.KindClose, deviceapi.Empty{}, &deviceapi.Empty{}))
+		time.Sleep(time.Minute)
+		d.press(4200 * time.Millisecond)
+		if about := d.about(); about.Ready || about.Claim.Open {
+			t.Errorf("%+v", about)
+		}
+		if _, err := d.console().Reset(t.Context(), corewire.ResetRequest{Scope: reset.Credentials, Administrator: "anna", Password: secret(newPassword)}); problem(err) != "half_state" {
+			t.Errorf("the next change: %v", err)
+		}
+	})
+}
+
+// neither is a part of a NAS that takes neither the new value nor the old one.
+type neither struct{ setting.Adapter }
+
+func (neither) Persist(context.Context, reset.Step) error { return setting.ErrPermanent }
+func (neither) Undo(context.Context, reset.Step) error    { return setting.ErrPermanent }

@@ -133,6 +133,7 @@ type Core struct {
 	turns         uint64                   // how often a transaction began or ended, since the start
 	current       *transaction
 	trial         *trial        // a restore that waits to be confirmed
+	halfState     bool          // a transaction could be neither finished nor undone
 	lingerEnds    time.Duration // when a finished claim closes by itself
 	speaker       *speaker
 	network       *networkKeeper
@@ -373,6 +374,8 @@ func (c *Core) passTime() {
 // mood is what the status light shows while there is nothing else to say.
 func (c *Core) mood() button.Mood {
 	switch {
+	case c.halfState:
+		return button.MoodHalfState
 	case c.busy():
 		return button.MoodWorking
 	case c.deviceStatus() == nas.ConfigurationLost:

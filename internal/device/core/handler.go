@@ -153,7 +153,7 @@ func (c *Core) Quiet(ctx context.Context) bool {
 func (c *Core) device() deviceapi.Device {
 	return deviceapi.Device{
 		Version: deviceapi.Version, Name: c.name(), Vendor: "Paperclip", Model: c.cfg.Model,
-		KeyID: c.KeyID(), Ready: c.ready && !c.busy(), Status: c.deviceStatus().ID(), Claim: c.claimState(),
+		KeyID: c.KeyID(), Ready: c.ready && !c.busy() && !c.halfState, Status: c.deviceStatus().ID(), Claim: c.claimState(),
 		Notices: c.notices.current(c.cfg.Clock.Now()),
 	}
 }

@@ -68,6 +68,11 @@ func (c *Core) tellRecogniser() {
 }
 
 func (c *Core) openClaim(hard bool) {
+	if c.halfState {
+		c.ignored = "a reset could be neither finished nor undone"
+		c.cfg.Log.Error("a press was ignored: settings may be half changed")
+		return
+	}
 	if c.busy() {
 		c.ignored = "a reset is under way"
 		c.cfg.Log.Info("a press was ignored: a reset is under way")

@@ -78,6 +78,7 @@ func (o *owner) putBack(content []byte, only ...string) string {
 	if p := o.until(accepted.Transaction, "trial"); p.ConfirmSeconds < 250 {
 		o.d.t.Errorf("%d seconds are left at the beginning", p.ConfirmSeconds)
 	}
+	time.Sleep(time.Millisecond) // fake time: who confirms comes later than the trial began
 	return accepted.Transaction
 }
 

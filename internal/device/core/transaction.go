@@ -36,7 +36,10 @@ const linger = 2 * time.Minute
 // record gives a transaction its id, keeps the snapshot of before and whatever
 // else is to be kept for it, writes its record and begins. Run's goroutine only.
 func (c *Core) record(record journal.Record, snapshot []byte, keep func(id string) error) (*transaction, error) {
-	if c.busy() {
+	switch {
+	case c.halfState:
+		return nil, catalog.New("half_state")
+	case c.busy():
 		return nil, catalog.New("busy")
 	}
 	if err := c.settleLast(); err != nil {
@@ -176,6 +179,7 @@ func (c *Core) ended(t *transaction, record *journal.Record, result journal.Resu
 			c.afterRestore(record)
 		}
 		t.finished, t.problem, t.receipt = true, problem, file
+		c.halfState = errors.Is(err, journal.ErrHalfState) // until somebody has mended it, and core starts anew
 		c.turns++
 		c.sayEnd(result.State)
 		close(t.end)
