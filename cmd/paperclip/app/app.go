@@ -74,7 +74,7 @@ nothing without showing you beforehand what, and it never touches your files.
 
 Locked out? Begin here. You can stop at any time, with Ctrl-C:
 
-  paperclip find           which NAS are on your network; changes nothing
+  paperclip find           which NAS are on your network, and changes nothing
   paperclip rescue         the way back in, step by step
 
 To try it first, on a NAS that is only pretended, on this computer:
