@@ -1,0 +1,6 @@
+//go:build !linux
+
+package scratch
+
+// room says that only Linux has such a disk.
+func room() bool { return false }
