@@ -34,12 +34,17 @@ const (
 
 // shows waits until the serial line has shown something since the machine was switched on.
 func (n *nas) shows(ctx context.Context, what string) error {
+	return n.until(ctx, what, func(console []byte) bool { return bytes.Contains(console, []byte(what)) })
+}
+
+// until waits for what the serial line has shown since the machine was switched on.
+func (n *nas) until(ctx context.Context, what string, shown func(console []byte) bool) error {
 	for {
 		b, err := os.ReadFile(n.path("console"))
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
-		if bytes.Contains(b, []byte(what)) {
+		if shown(b) {
 			return nil
 		}
 		select {
@@ -50,6 +55,22 @@ func (n *nas) shows(ctx context.Context, what string) error {
 		case <-time.After(5 * time.Millisecond):
 		}
 	}
+}
+
+func (n *nas) console(t *testing.T) []byte {
+	t.Helper()
+	b, err := os.ReadFile(n.path("console"))
+	check(t, err)
+	return b
+}
+
+// saves is how many files were saved after the console showed a marker; "" is from its beginning.
+func saves(console []byte, marker string) int {
+	_, rest, found := bytes.Cut(console, []byte(marker))
+	if !found {
+		return 0
+	}
+	return bytes.Count(rest, []byte("\nsaved "))
 }
 
 // fallen is where a cut fell, by what the guest had said until then.
@@ -66,8 +87,7 @@ var (
 
 func (n *nas) fell(t *testing.T) fallen {
 	t.Helper()
-	console, err := os.ReadFile(n.path("console"))
-	check(t, err)
+	console := n.console(t)
 	f := fallen{part: before, journal: "none", promised: bytes.Contains(console, []byte(promised))}
 	switch {
 	case bytes.Contains(console, []byte(markerGone)):
@@ -124,8 +144,8 @@ func (s *soak) run(t *testing.T, ctx context.Context, n *nas, c cut) {
 	if (f.promised || f.part == after) && result != allNew {
 		t.Errorf("it was accepted (told %v, %s) and the settings are %s", f.promised, f.part, result)
 	}
-	t.Logf("cut %d: aimed %.2f s into %s, fell %s, %s; the journal was %s, is %s; %s; %d files saved meanwhile, each whole; off after %.0f s, up after %.0f s, judged in %.0f s",
-		c.number, c.after.Seconds(), c.part, f.part, kind, f.journal, state, result, f.saved, off.Seconds(), up.Seconds(), lap().Seconds())
+	t.Logf("cut %d: aimed %d files into %s, fell %s, %s; the journal was %s, is %s; %s; %d files saved meanwhile, each whole; off after %.0f s, up after %.0f s, judged in %.0f s",
+		c.number, c.saves, c.part, f.part, kind, f.journal, state, result, f.saved, off.Seconds(), up.Seconds(), lap().Seconds())
 }
 
 // stopwatch gives the time since it was last asked.
@@ -141,14 +161,17 @@ func stopwatch() func() time.Duration {
 // cut goes on from the saved moment and takes the power away.
 func (s *soak) cut(t *testing.T, ctx context.Context, n *nas, c cut) (fallen, int) {
 	t.Helper()
-	n.accepts(t, ctx)
+	earlier, marker := n.accepts(t, ctx), ""
 	switch c.part {
 	case between:
-		check(t, n.shows(ctx, markerThere))
+		earlier, marker = 0, markerThere
 	case after:
-		check(t, n.shows(ctx, markerGone))
+		earlier, marker = 0, markerGone
 	}
-	pause(ctx, c.after)
+	check(t, n.until(ctx, "the moment of the cut", func(console []byte) bool {
+		return bytes.Contains(console, []byte(marker)) && saves(console, marker)-earlier >= c.saves
+	}))
+	pause(ctx, c.more)
 	check(t, n.Cut())
 	f := n.fell(t)
 	if !c.cache {

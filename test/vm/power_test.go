@@ -7,6 +7,7 @@ import (
 	"context"
 	_ "embed"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"os"
 	"runtime"
@@ -43,7 +44,8 @@ var aims = [...]struct {
 type soak struct {
 	old, new map[string]string // the rows before and after
 	files    Manifest
-	spans    map[string]time.Duration // how long each part takes, without a cut
+	spans    map[string]int // how long each part takes without a cut, in files saved meanwhile: the guest's own clock
+	gap      time.Duration  // from one saved file to the next, about
 	seed     uint64
 
 	mu     sync.Mutex
@@ -130,7 +132,8 @@ func (s *soak) count(what string, n int) {
 type cut struct {
 	number int
 	part   string        // that it is meant to fall into
-	after  time.Duration // from the beginning of that
+	saves  int           // files saved from the beginning of that
+	more   time.Duration // after them
 	cache  bool          // the disks lose what they were not told to keep
 }
 
@@ -138,7 +141,8 @@ type cut struct {
 func (s *soak) aim(number int) cut {
 	a := aims[(number-1)%len(aims)]
 	random := rand.New(rand.NewPCG(s.seed, uint64(number)))
-	return cut{number, a.part, time.Duration(random.Float64() * float64(s.spans[a.part])), a.cache}
+	saves, more := math.Modf(random.Float64() * float64(s.spans[a.part]))
+	return cut{number, a.part, int(saves), time.Duration(more * float64(s.gap)), a.cache}
 }
 
 // newSoak brings a NAS to the moment, and resets it once without a cut, to know how that looks and how
@@ -157,13 +161,14 @@ func newSoak(t *testing.T, ctx context.Context, n *nas) *soak {
 	n.shell(t, ctx, "systemd-run --quiet --collect --unit=load "+guestProgram+" load "+loadDir)
 	check(t, n.Suspend(ctx))
 
-	began := n.accepts(t, ctx)
-	check(t, n.shows(ctx, markerThere))
-	accepted := time.Now()
+	earlier := n.accepts(t, ctx)
+	began := time.Now()
 	check(t, n.shows(ctx, markerGone))
-	s.spans = map[string]time.Duration{before: accepted.Sub(began) * 9 / 10, between: time.Since(accepted), after: 5 * time.Second}
+	console := n.console(t)
+	s.spans = map[string]int{before: saves(console, "") - saves(console, markerThere) - earlier, between: saves(console, markerThere), after: 60}
+	s.gap = time.Since(began) / time.Duration(saves(console, "")-earlier+1)
 	for _, p := range []string{before, between, after} {
-		t.Logf("%s: cuts fall into %.2f s", p, s.spans[p].Seconds())
+		t.Logf("%s: cuts fall into %d saved files, one in %s", p, s.spans[p], s.gap.Round(time.Millisecond))
 	}
 	check(t, n.lan.Connects(ctx, Client, LeasedAddress, "22"))
 	s.new = n.look(t, ctx, Client, LeasedAddress)
@@ -205,14 +210,13 @@ func (n *nas) beside(t *testing.T, ctx context.Context) *nas {
 }
 
 // accepts goes on from the saved moment and gives the owner's computer the new password, so that it hands
-// the plan over. It returns when that was.
-func (n *nas) accepts(t *testing.T, ctx context.Context) time.Time {
+// the plan over. It returns how many files were saved by then.
+func (n *nas) accepts(t *testing.T, ctx context.Context) int {
 	t.Helper()
 	check(t, n.Wake(ctx))
 	check(t, n.shows(ctx, "\nsaved ")) // the array is under load
-	began := time.Now()
 	n.shell(t, ctx, "echo '"+newPassword+"' > /run/owner/password")
-	return began
+	return saves(n.console(t), "")
 }
 
 // newPassword is what every cut reset would set.
