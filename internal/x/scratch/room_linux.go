@@ -2,7 +2,7 @@ package scratch
 
 import "golang.org/x/sys/unix"
 
-// enough is how many bytes have to be free: all scripts at once take 200 MB.
+// enough is how many bytes have to be free: all scripts at once take 144 MB.
 const enough = 1 << 30
 
 // room says whether the disk in memory is there and has enough room.
