@@ -507,3 +507,41 @@ func TestNetworkctlFails(t *testing.T) {
 		t.Error("verified although networkd goes by the old file")
 	}
 }
+
+// Verify sees a file that networkd cannot configure an interface by, and a member
+// that is still in its bond.
+func TestVerifyAsksNetworkdAndTheKernel(t *testing.T) {
+	s := bonded(t)
+	steps := settingtest.CarryOut(t, s.adapter(), networkScope)
+	links := "/run/systemd/netif/links/" + strings.TrimSpace(s.read("/sys/class/net/eth0/ifindex"))
+	good := s.read(links)
+	s.write(links, strings.Replace(good, "configured", "failed", 1))
+	if s.adapter().Verify(t.Context(), steps[0]) == nil {
+		t.Error("networkd failed, and it is content")
+	}
+	s.write(links, good)
+	s.write("/sys/class/net/eth0/master/ifindex", "9\n")
+	if s.adapter().Verify(t.Context(), steps[0]) == nil {
+		t.Error("eth0 is still in the bond, and it is content")
+	}
+}
+
+// R6: a snapshot puts files of networkd's there, and no others.
+func TestRestoreRefusesOtherFiles(t *testing.T) {
+	s := oneStatic(t)
+	for _, path := range []string{"/etc/passwd", "/usr/lib/systemd/network/x.network", "/etc/systemd/network/x.sh", "/etc/systemd/network/../x.network", "/etc/systemd/network/.x.network"} {
+		raw := []byte(`{"version":1,"adapter":"networkd","value":{"interfaces":[],"files":[{"path":"` + path + `","text":"x"}]}}`)
+		if steps, err := s.adapter().PrepareRestore(t.Context(), raw); !errors.Is(err, setting.ErrSaved) {
+			t.Errorf("%s: %d steps, %v", path, len(steps), err)
+		}
+	}
+}
+
+func (s *system) read(path string) string {
+	s.t.Helper()
+	data, err := os.ReadFile(filepath.Join(s.root, path))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return string(data)
+}

@@ -2,6 +2,7 @@ package ports_test
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -118,4 +119,15 @@ func FuzzParse(f *testing.F) {
 			t.Fatalf("%+v became %+v, %v", p, again, err)
 		}
 	})
+}
+
+// R6: a file that says no ports is not put back.
+func TestRestoreRefusesNoPorts(t *testing.T) {
+	a := ports.New(opfs.Under(t.TempDir(), opfs.OS(nil)), nil)
+	for _, file := range []string{"http = 0", "http = 5001", "more = 1", "="} {
+		raw := []byte(`{"version":1,"adapter":"ports","value":{"exists":true,"file":"` + file + `"}}`)
+		if steps, err := a.PrepareRestore(t.Context(), raw); !errors.Is(err, setting.ErrSaved) {
+			t.Errorf("%s: %d steps, %v", file, len(steps), err)
+		}
+	}
 }
