@@ -408,3 +408,20 @@ func TestWizardsAddress(t *testing.T) {
 		}
 	}
 }
+
+// E5, E7: Verify sees jumbo frames and a bond that the kernel still has.
+func TestVerifyAsksTheKernel(t *testing.T) {
+	jumbo := newSystem(t, static, "eth0")
+	steps := settingtest.CarryOut(t, jumbo.adapter(), networkScope)
+	jumbo.write("/sys/class/net/eth0/mtu", "9000\n")
+	if jumbo.adapter().Verify(t.Context(), steps[0]) == nil {
+		t.Error("eth0 has jumbo frames, and it is content")
+	}
+	s := newSystem(t, bonded, "eth0", "eth1")
+	s.bond("bond0", "eth0", "eth1")
+	steps = settingtest.CarryOut(t, s.adapter(), networkScope)
+	s.write("/sys/class/net/bond0/bonding/mode", "x\n")
+	if s.adapter().Verify(t.Context(), steps[0]) == nil {
+		t.Error("the bond is still there, and it is content")
+	}
+}
