@@ -36,6 +36,8 @@ type System struct {
 	// Restart makes an adapter anew over the same stored state, as after a
 	// power cut. Nil: Adapter itself is used again.
 	Restart func(testing.TB) setting.Adapter
+	// Simulated: its files are not this machine's.
+	Simulated bool
 	// Silent: Read fills nothing, because another adapter reads that part.
 	Silent bool
 	// Change is what a restore is to take back, for a setting.Keeper: the nth

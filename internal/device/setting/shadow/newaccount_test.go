@@ -76,7 +76,7 @@ func TestNewAdministratorContract(t *testing.T) {
 	settingtest.Run(t, func(t testing.TB) settingtest.System {
 		d := disk(map[string]string{"/etc/shadow": cheap})
 		return settingtest.System{
-			Adapter: accountsOn(d), Request: newcomer("carla"), Idle: setting.Request{Mode: reset.Soft, Scope: reset.Network},
+			Adapter: accountsOn(d), Request: newcomer("carla"), Idle: setting.Request{Mode: reset.Soft, Scope: reset.Network}, Simulated: true,
 			Stored:  func(testing.TB) []byte { return []byte(all(d)) },
 			Restart: func(testing.TB) setting.Adapter { return accountsOn(d) },
 			Meddle: func(t testing.TB) { // somebody makes another account of that name, in every file
